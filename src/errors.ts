@@ -1,0 +1,125 @@
+// Every error this package throws on purpose: one catalogue of stable codes, a few classes that group them.
+// It does not format stack traces or decide retries; callers read `code`, `status` and `retryable`.
+
+interface ErrorFacts {
+  /** The HTTP status a server should answer with. */
+  readonly status: number;
+  /** True when the same call may succeed later without being changed. */
+  readonly retryable: boolean;
+}
+
+const invalid: ErrorFacts = { status: 400, retryable: false };
+const notFound: ErrorFacts = { status: 404, retryable: false };
+const broken: ErrorFacts = { status: 422, retryable: false };
+const internal: ErrorFacts = { status: 500, retryable: false };
+const transient: ErrorFacts = { status: 503, retryable: true };
+
+/** Facts by code. `docs/errors.md` says of each what it means and what to do; a test keeps the two equal. */
+export const ERROR_CATALOGUE = {
+  // Input to the public API
+  INHOUSE_UNKNOWN_OPTION: invalid,
+  INHOUSE_INVALID_OPTION: invalid,
+  INHOUSE_EMPTY_PROMPT: invalid,
+  INHOUSE_INVALID_TEXT: invalid,
+  INHOUSE_INVALID_TOKEN: invalid,
+  INHOUSE_CONTEXT_OVERFLOW: { status: 413, retryable: false },
+  // Checkpoints
+  INHOUSE_MODEL_UNKNOWN: notFound,
+  INHOUSE_CHECKPOINT_UNREADABLE: notFound,
+  INHOUSE_CHECKPOINT_FILE_MISSING: notFound,
+  INHOUSE_CONFIG_INVALID: broken,
+  INHOUSE_CONFIG_UNSUPPORTED: broken,
+  INHOUSE_SAFETENSORS_TRUNCATED: broken,
+  INHOUSE_SAFETENSORS_HEADER: broken,
+  INHOUSE_SAFETENSORS_OFFSETS: broken,
+  INHOUSE_TENSOR_DUPLICATE: broken,
+  INHOUSE_TENSOR_MISSING: broken,
+  INHOUSE_TENSOR_UNEXPECTED: broken,
+  INHOUSE_TENSOR_SHAPE: broken,
+  INHOUSE_TENSOR_DTYPE: broken,
+  INHOUSE_TOKENIZER_MISSING: notFound,
+  INHOUSE_TOKENIZER_INVALID: broken,
+  // The Hugging Face hub
+  INHOUSE_HUB_OFFLINE: { status: 503, retryable: false },
+  INHOUSE_HUB_UNREACHABLE: transient,
+  INHOUSE_HUB_UNAUTHORIZED: { status: 401, retryable: false },
+  INHOUSE_HUB_NOT_FOUND: notFound,
+  INHOUSE_HUB_RATE_LIMITED: { status: 429, retryable: true },
+  INHOUSE_HUB_INTEGRITY: { status: 502, retryable: true },
+  INHOUSE_HUB_FAILED: { status: 502, retryable: true },
+  // Artefacts and disk
+  INHOUSE_CACHE_WRITE: { status: 507, retryable: false },
+  // The runner and the model's life
+  INHOUSE_RUNTIME_LOAD: internal,
+  INHOUSE_RUNTIME_STEP: internal,
+  INHOUSE_ROW_INVALID: invalid,
+  INHOUSE_ROW_FULL: { status: 413, retryable: false },
+  INHOUSE_DISPOSED: { status: 409, retryable: false },
+} as const satisfies Record<string, ErrorFacts>;
+
+export type ErrorCode = keyof typeof ERROR_CATALOGUE;
+
+interface ErrorOptions {
+  readonly cause?: unknown;
+  /** Machine-readable facts behind the message, such as the limit and the value that broke it. */
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+/** On a class: its name. On its instances: the names they answer to. Registered symbols, so that copies agree. */
+const BRAND = Symbol.for('inhouse.error.class');
+const BRANDS = Symbol.for('inhouse.error.classes');
+
+/** Base of all errors of this package. `instanceof` also holds across duplicate copies of the package. */
+export class InhouseError extends Error {
+  readonly code: ErrorCode;
+  readonly status: number;
+  readonly retryable: boolean;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.status = ERROR_CATALOGUE[code].status;
+    this.retryable = ERROR_CATALOGUE[code].retryable;
+    this.details = options.details ?? {};
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (!Object.hasOwn(this, BRAND))
+      return Object.prototype.isPrototypeOf.call(this.prototype, value as object);
+    const names = (value as { readonly [BRANDS]?: readonly string[] } | null | undefined)?.[BRANDS];
+    return names?.includes(this[BRAND] as string) ?? false;
+  }
+}
+
+/** The caller passed something that cannot be served; nothing was done. */
+export class InvalidInputError extends InhouseError {}
+/** A checkpoint folder, its config, weights or tokenizer cannot be used. */
+export class CheckpointError extends InhouseError {}
+/** Fetching a model from the Hugging Face hub failed. */
+export class HubError extends InhouseError {}
+/** A derived file could not be written or read. */
+export class ArtefactError extends InhouseError {}
+/** ONNX Runtime, or the runner around it, refused or failed. */
+export class RunnerError extends InhouseError {}
+/** The model was disposed. */
+export class DisposedError extends InhouseError {}
+
+// Names are spelled out because a bundler may rename classes.
+brand({
+  InhouseError,
+  InvalidInputError,
+  CheckpointError,
+  HubError,
+  ArtefactError,
+  RunnerError,
+  DisposedError,
+});
+
+function brand(classes: Readonly<Record<string, { readonly prototype: object }>>): void {
+  for (const [name, errorClass] of Object.entries(classes)) {
+    Object.defineProperty(errorClass, BRAND, { value: name });
+    Object.defineProperty(errorClass.prototype, BRANDS, { value: ['InhouseError', name] });
+    Object.defineProperty(errorClass.prototype, 'name', { value: name, configurable: true, writable: true });
+  }
+}

@@ -1,0 +1,162 @@
+// What one loaded model can do, whoever computes it: the contract between the engine and the runners.
+// A runner holds KV rows and samples; it knows nothing of requests, text, stop strings or fairness.
+
+/** How the next token of a row is chosen. All fields are set: the defaults are the engine's business. */
+export interface SamplingSettings {
+  /** 0 is greedy: the largest logit after bias and penalties, ties to the smaller id. */
+  readonly temperature: number;
+  /** Keep the k largest logits; 0 keeps all. */
+  readonly topK: number;
+  /** Keep the smallest set of tokens whose probability reaches topP; 1 keeps all. */
+  readonly topP: number;
+  /** Keep tokens at least minP times as probable as the most probable one; 0 keeps all. */
+  readonly minP: number;
+  /** Logits of tokens in the prompt or output are divided (positive) or multiplied (negative) by this; 1 is off. */
+  readonly repetitionPenalty: number;
+  /** Subtracted once from the logit of every token in the output; 0 is off. */
+  readonly presencePenalty: number;
+  /** Subtracted per occurrence from the logit of every token in the output; 0 is off. */
+  readonly frequencyPenalty: number;
+  /** Added to the logits: ids [n], values [n]. */
+  readonly logitBias: { readonly ids: readonly number[]; readonly values: readonly number[] };
+  /** Key of the random generator, an integer in [0, 2^53). */
+  readonly seed: number;
+  /** Separates the n choices of one request that share a seed. */
+  readonly stream: number;
+  /** Tokens that end the sequence. Never sampled before the output has `minTokens` tokens. */
+  readonly stopTokenIds: readonly number[];
+  readonly minTokens: number;
+  /** Number of alternatives to report beside the chosen token; undefined reports no log-probabilities at all. */
+  readonly logprobs: number | undefined;
+}
+
+export interface RowOptions {
+  /** KV positions to provide, in tokens; at most the model's context length. */
+  readonly capacity: number;
+  readonly sampling: SamplingSettings;
+  /** Token history for penalties and for the position of the next draw; independent of what the KV row holds. */
+  readonly prompt: readonly number[];
+  /** Tokens already generated (not empty when a sequence is recomputed). The next draw is number `output.length`. */
+  readonly output: readonly number[];
+}
+
+export interface TokenLogprob {
+  readonly token: number;
+  /** Natural logarithm of the probability under the model itself, before bias, penalties and temperature. */
+  readonly logprob: number;
+}
+
+/** One sampled token. */
+export interface TokenChoice {
+  readonly token: number;
+  readonly logprob?: number;
+  /** Most probable first. */
+  readonly topLogprobs?: readonly TokenLogprob[];
+}
+
+export interface ScoreOptions {
+  /** First position whose log-probability is wanted, >= 1; default 1. */
+  readonly from?: number;
+  /** Also return the raw logits that predicted each wanted position: n * vocabularySize floats. Default false. */
+  readonly logits?: boolean;
+}
+
+/** For wanted positions from..tokens.length-1, each given all tokens before it. */
+export interface ScoreResult {
+  readonly logprobs: Float64Array; // [n], natural logarithm
+  readonly argmax: Int32Array; // [n], the model's own first choice
+  readonly logits?: Float32Array; // [n, V]
+}
+
+export interface KvStatistics {
+  /** 2 * layers * width * bytes per element. */
+  readonly bytesPerToken: number;
+  readonly tokensHeld: number;
+  readonly tokensHeldPeak: number;
+  /** tokensHeld * bytesPerToken. */
+  readonly usedBytes: number;
+  /** Memory that backs the rows now. */
+  readonly committedBytes: number;
+  readonly committedBytesPeak: number;
+  /** Address space set aside; committedBytes where memory is not reserved ahead. */
+  readonly reservedBytes: number;
+  /** Bytes moved by row moves, prefix copies and re-layouts since load. */
+  readonly copiedBytes: number;
+}
+
+export interface RunnerStatistics {
+  readonly rowsOpen: number;
+  readonly rowsOpenPeak: number;
+  readonly kv: KvStatistics;
+  readonly prefillTokens: number;
+  readonly decodeSteps: number;
+  readonly decodeTokens: number;
+}
+
+export interface RunnerInfo {
+  readonly kind: 'portable' | 'native';
+  readonly device: 'cpu';
+  readonly precision: 'fp32';
+  readonly maxRows: number;
+  readonly contextLength: number;
+  readonly vocabularySize: number;
+  readonly layers: number;
+  readonly width: number;
+  readonly threads: number;
+  /** ONNX Runtime's version. */
+  readonly runtimeVersion: string;
+}
+
+/**
+ * Calls are served one after another in the order they were made. Every method rejects with a `RunnerError`
+ * (`INHOUSE_ROW_INVALID` for a row that is out of range, open where it must be free, or the reverse; `INHOUSE_ROW_FULL`
+ * for tokens beyond a row's capacity; `INHOUSE_RUNTIME_STEP` when ONNX Runtime fails) or, after `dispose`, with a
+ * `DisposedError`. A failed call leaves all rows as they were.
+ */
+export interface Runner {
+  readonly info: RunnerInfo;
+
+  /** Opens a free row in 0..maxRows-1, empty. */
+  openRow(row: number, options: RowOptions): Promise<void>;
+
+  /**
+   * Appends tokens to a row's KV; long inputs are computed in chunks. With `sample`, also draws the token that
+   * follows, which becomes the row's pending token.
+   */
+  prefill(row: number, tokens: readonly number[], options: { readonly sample: true }): Promise<TokenChoice>;
+  prefill(
+    row: number,
+    tokens: readonly number[],
+    options?: { readonly sample?: boolean },
+  ): Promise<TokenChoice | undefined>;
+
+  /**
+   * For rows 0..rows-1 at once: feeds each row's pending token and draws the next, up to `steps` times (default 1).
+   * Ends early after a step in which a row drew one of its stop tokens or filled its capacity.
+   * Returns the choices of each row, oldest first; all rows get equally many.
+   */
+  decode(rows: number, steps?: number): Promise<ReadonlyArray<readonly TokenChoice[]>>;
+
+  /** Moves an open row, with its pending token and sampler, into a free one; the source becomes free. */
+  moveRow(from: number, to: number): Promise<void>;
+
+  /** Copies the first `length` KV positions of one open row into another open, empty one. */
+  copyPrefix(from: number, to: number, length: number): Promise<void>;
+
+  /** Forgets KV positions from `length` on, and the pending token. */
+  truncateRow(row: number, length: number): Promise<void>;
+
+  /** Frees a row and its memory. */
+  closeRow(row: number): Promise<void>;
+
+  /** Scores 2..contextLength tokens without touching any row. */
+  score(tokens: readonly number[], options?: ScoreOptions): Promise<ScoreResult>;
+
+  /** Final hidden states of 1..contextLength tokens, pooled to one vector [width]. */
+  embed(tokens: readonly number[], pooling: 'mean' | 'last'): Promise<Float32Array>;
+
+  statistics(): Promise<RunnerStatistics>;
+
+  /** Releases everything; waits for the call in progress. Calling it again does nothing. */
+  dispose(): Promise<void>;
+}
