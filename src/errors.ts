@@ -85,10 +85,11 @@ export class InhouseError extends Error {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
-    if (!Object.hasOwn(this, BRAND))
-      return Object.prototype.isPrototypeOf.call(this.prototype, value as object);
+    const asked = this as unknown as { readonly prototype: object; readonly [BRAND]?: string };
+    if (!Object.hasOwn(asked, BRAND))
+      return Object.prototype.isPrototypeOf.call(asked.prototype, value as object);
     const names = (value as { readonly [BRANDS]?: readonly string[] } | null | undefined)?.[BRANDS];
-    return names?.includes(this[BRAND] as string) ?? false;
+    return names?.includes(asked[BRAND] as string) ?? false;
   }
 }
 
