@@ -1,0 +1,138 @@
+// A content-addressed folder cache for files derived from a checkpoint: complete and verified, or not there.
+//
+//   <home>/artefacts/<key>/manifest.json   sizes and SHA-256 of the files beside it
+//   <home>/artefacts/.building-<random>/   being written; renamed to <key> when complete
+//
+// Builders of the same key may race, in one process or several: each writes its own folder, the first rename wins and
+// the others use the winner's, which holds the same bytes.
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { ArtefactError } from '../errors.js';
+
+const MANIFEST = 'manifest.json';
+const BUILDING = '.building-';
+const ABANDONED_AFTER_MS = 24 * 60 * 60 * 1000;
+
+interface Manifest {
+  readonly files: ReadonlyArray<{
+    readonly name: string;
+    readonly sizeBytes: number;
+    readonly sha256: string;
+  }>;
+}
+
+/** Hex key for everything that determines an artefact's bytes; the order of object keys matters, so pass literals. */
+export function artefactKey(content: unknown): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32);
+}
+
+export class ArtefactCache {
+  readonly #folder: string;
+
+  constructor(home: string) {
+    this.#folder = join(home, 'artefacts');
+  }
+
+  /**
+   * The folder that holds the artefact, building it with `build(folder)` where it is absent or damaged.
+   * Throws an `ArtefactError` (`INHOUSE_CACHE_WRITE`) when the disk refuses; nothing half-written stays behind.
+   */
+  async obtain(key: string, build: (folder: string) => Promise<void>): Promise<string> {
+    const target = join(this.#folder, key);
+    if (await isIntact(target)) return target;
+
+    const building = join(this.#folder, `${BUILDING}${randomUUID()}`);
+    try {
+      await mkdir(building, { recursive: true });
+      await this.#removeAbandoned();
+      await build(building);
+      await writeFile(join(building, MANIFEST), JSON.stringify(await describe(building)));
+      await publish(building, target);
+    } catch (cause) {
+      throw isDiskError(cause) ? cacheWriteError(this.#folder, cause) : cause;
+    } finally {
+      await rm(building, { recursive: true, force: true });
+    }
+    return target;
+  }
+
+  /** A build that was killed leaves its folder; it is removed by a later build. */
+  async #removeAbandoned(): Promise<void> {
+    for (const name of await readdir(this.#folder)) {
+      if (!name.startsWith(BUILDING)) continue;
+      const path = join(this.#folder, name);
+      const modified = await stat(path).catch(() => undefined);
+      if (modified && Date.now() - modified.mtimeMs > ABANDONED_AFTER_MS) {
+        await rm(path, { recursive: true, force: true });
+      }
+    }
+  }
+}
+
+/** Renames a complete folder into place; where an intact one is already there, keeps that. */
+async function publish(building: string, target: string): Promise<void> {
+  for (let attemptsLeft = 3; ; attemptsLeft--) {
+    try {
+      return await rename(building, target);
+    } catch (error) {
+      if (await isIntact(target)) return;
+      if (attemptsLeft === 0) throw error;
+    }
+    // Something damaged is in the way. It is moved before it is removed, so that no reader sees it half-removed.
+    const damaged = `${building}-damaged`;
+    await rename(target, damaged).catch(() => {}); // or another builder moved it first: the next rename will tell
+    await rm(damaged, { recursive: true, force: true });
+  }
+}
+
+async function isIntact(folder: string): Promise<boolean> {
+  try {
+    const manifest = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
+    for (const file of manifest.files) {
+      const path = join(folder, file.name);
+      if ((await stat(path)).size !== file.sizeBytes) return false;
+      if ((await sha256(path)) !== file.sha256) return false;
+    }
+    return manifest.files.length > 0;
+  } catch {
+    return false; // absent, unreadable or not a manifest: all mean "build it"
+  }
+}
+
+async function describe(folder: string): Promise<Manifest> {
+  const files: Array<Manifest['files'][number]> = [];
+  for (const name of (await readdir(folder)).sort()) {
+    const path = join(folder, name);
+    files.push({ name, sizeBytes: (await stat(path)).size, sha256: await sha256(path) });
+  }
+  return { files };
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}
+
+function errorCode(error: unknown): string | undefined {
+  return (error as NodeJS.ErrnoException | undefined)?.code;
+}
+
+const DISK_ERRORS = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST'];
+
+function isDiskError(error: unknown): boolean {
+  return DISK_ERRORS.includes(errorCode(error) ?? '');
+}
+
+function cacheWriteError(folder: string, cause: unknown): ArtefactError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new ArtefactError(
+    'INHOUSE_CACHE_WRITE',
+    `Cannot write the artefact cache in ${folder}: ${reason}. ` +
+      'Free some space or make the folder writable, or point INHOUSE_HOME to another folder.',
+    { cause, details: { folder, reason: errorCode(cause) } },
+  );
+}

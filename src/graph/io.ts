@@ -1,0 +1,32 @@
+// The names of the graph's inputs and outputs: the only thing a runner needs to know about a graph.
+// B rows, S new tokens per row, N heads, H head size, D = N * H, V vocabulary, K wanted rows of logits.
+// P is the capacity of the KV buffers passed in, T = max(P, total_sequence_length).
+
+export const io = {
+  /** int64 [B, S] */
+  inputIds: 'input_ids',
+  /** int64 [B, S]: 0-based positions, per row. */
+  positionIds: 'position_ids',
+  /** int32 [B]: valid KV positions after this step, minus one. */
+  seqlensK: 'seqlens_k',
+  /** int32 scalar: the largest number of valid KV positions after this step. */
+  totalSequenceLength: 'total_sequence_length',
+  /** int64 [K]: which of the B * S flattened hidden rows to project onto the vocabulary. May be empty. */
+  logitsIndex: 'logits_index',
+  /** float [B, N, P, H] */
+  pastKey: (layer: number) => `past_key_values.${layer}.key`,
+  pastValue: (layer: number) => `past_key_values.${layer}.value`,
+
+  /** float32 [K, V] */
+  logits: 'logits',
+  /** float32 [B, S, D]: after the final layer normalisation. */
+  hidden: 'hidden',
+  /** float [B, N, T, H]: past plus new. Bound to the very memory of past, it is updated in place. */
+  presentKey: (layer: number) => `present.${layer}.key`,
+  presentValue: (layer: number) => `present.${layer}.value`,
+  /**
+   * float [B, S, 3 * D]: the new queries, keys and values of a layer side by side, for a runner that keeps its own KV
+   * buffers and cannot bind memory: it fetches S positions instead of T.
+   */
+  qkv: (layer: number) => `qkv.${layer}`,
+} as const;

@@ -1,0 +1,28 @@
+// The public API, an explicit list.
+export type { DownloadProgress } from './checkpoint/hub.js';
+export type { ContextOverflow, GeneratedToken, GenerateOptions } from './engine/options.js';
+export type { Timings } from './engine/request.js';
+export type { FinishReason, SequenceResult, StreamChunk, TokenLogprobs } from './engine/sequence.js';
+export {
+  ArtefactError,
+  CheckpointError,
+  DisposedError,
+  ERROR_CATALOGUE,
+  type ErrorCode,
+  HubError,
+  InhouseError,
+  InvalidInputError,
+  RunnerError,
+} from './errors.js';
+export type { GenerationResult, Prompt, Usage } from './generation.js';
+export { type LoadOptions, load } from './load.js';
+export type {
+  EmbedOptions,
+  GenerationStream,
+  Model,
+  ModelInfo,
+  ModelStatistics,
+  TokenizeOptions,
+} from './model.js';
+export type { KvStatistics, RunnerInfo, RunnerStatistics, TokenLogprob } from './runtime/runner.js';
+export type { Score, ScoreOptions } from './scoring/score.js';

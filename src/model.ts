@@ -1,0 +1,189 @@
+// A loaded model: what users call. Text in, text out; token ids wherever text goes.
+import type { Checkpoint } from './checkpoint/checkpoint.js';
+import type { ResolvedModel } from './checkpoint/resolve.js';
+import { Channel } from './engine/channel.js';
+import type { Engine } from './engine/engine.js';
+import type { GenerateOptions } from './engine/options.js';
+import type { StreamChunk } from './engine/sequence.js';
+import { InvalidInputError } from './errors.js';
+import {
+  encodePrompt,
+  type GenerationContext,
+  type GenerationResult,
+  type Prompt,
+  prepareGeneration,
+  requireTokenizer,
+} from './generation.js';
+import { checkOptions, rule } from './options.js';
+import type { Runner, RunnerInfo, RunnerStatistics } from './runtime/runner.js';
+import { checkScoreOptions, type Score, type ScoreOptions, scoreTokens } from './scoring/score.js';
+import type { Tokenizer } from './tokenizer/tokenizer.js';
+
+/** Iterate for the chunks; `result` resolves with the whole when the last has come. Leaving the loop early aborts. */
+export interface GenerationStream extends AsyncIterable<StreamChunk> {
+  readonly result: Promise<GenerationResult>;
+}
+
+export interface TokenizeOptions {
+  /** Read special tokens such as `<|endoftext|>` as one id each. Default false: they are plain text. */
+  readonly allowSpecialTokens?: boolean;
+}
+
+export interface EmbedOptions extends TokenizeOptions {
+  /** 'mean' (default) averages the final hidden states of all tokens; 'last' takes that of the last one. */
+  readonly pooling?: 'mean' | 'last';
+  /** Scale to unit length. Default false. */
+  readonly normalize?: boolean;
+}
+
+export interface ModelInfo extends RunnerInfo {
+  readonly id: string;
+  readonly source: ResolvedModel['source'];
+  readonly folder: string;
+  readonly parameterCount: number;
+  /** Of the weights as stored. */
+  readonly weightBytes: number;
+  readonly hasTokenizer: boolean;
+  readonly eosTokenIds: readonly number[];
+}
+
+export interface ModelStatistics extends RunnerStatistics {
+  /** Choices that hold a row now, and choices that wait for one. */
+  readonly running: number;
+  readonly waiting: number;
+}
+
+export interface ModelParts {
+  readonly resolved: ResolvedModel;
+  readonly checkpoint: Checkpoint;
+  readonly tokenizer: Tokenizer | undefined;
+  readonly runner: Runner;
+  readonly engine: Engine;
+}
+
+const TOKENIZE_RULES = { allowSpecialTokens: rule.boolean };
+const EMBED_RULES = { ...TOKENIZE_RULES, pooling: rule.oneOf('mean', 'last'), normalize: rule.boolean };
+
+export class Model implements AsyncDisposable {
+  readonly #parts: ModelParts;
+  readonly #context: GenerationContext;
+
+  /** Use `load`. */
+  constructor(parts: ModelParts) {
+    const { vocabularySize, contextLength, eosTokenIds } = parts.checkpoint.config;
+    this.#parts = parts;
+    this.#context = { tokenizer: parts.tokenizer, vocabularySize, contextLength, eosTokenIds };
+  }
+
+  /**
+   * Continues a prompt. Resolves also when aborted (finish reason 'abort'), with what there is.
+   * @throws InvalidInputError for a prompt or options that cannot be served, before any work; CheckpointError
+   * `INHOUSE_TOKENIZER_MISSING`; RunnerError when the runtime fails; DisposedError
+   */
+  async generate(prompt: Prompt, options: GenerateOptions = {}): Promise<GenerationResult> {
+    const { request, toResult } = prepareGeneration(this.#context, prompt, options, () => {});
+    return toResult(await this.#parts.engine.submit(request));
+  }
+
+  /** As `generate`, chunk by chunk; the work begins at once. Throws what `generate` rejects with before any work. */
+  stream(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
+    const channel = new Channel<StreamChunk>();
+    let abandoned = false;
+    const { request, toResult } = prepareGeneration(
+      this.#context,
+      prompt,
+      options,
+      (chunk) => channel.push(chunk),
+      () => abandoned,
+    );
+    const result = this.#parts.engine.submit(request).then(toResult);
+    result.then(
+      () => channel.end(),
+      (error) => channel.fail(error),
+    );
+    return {
+      result,
+      async *[Symbol.asyncIterator]() {
+        try {
+          yield* channel;
+        } finally {
+          abandoned = true;
+        }
+      },
+    };
+  }
+
+  /** Log-probabilities and perplexity of a text of two or more tokens; longer texts in overlapping windows. */
+  async score(text: Prompt, options: ScoreOptions = {}): Promise<Score> {
+    checkScoreOptions(options);
+    const ids = encodePrompt(this.#context, text, options.allowSpecialTokens ?? false);
+    return scoreTokens(this.#parts.runner, ids, options);
+  }
+
+  /**
+   * One vector for a text of 1 to contextLength tokens: float32 [width], from the hidden states after the last layer
+   * normalisation.
+   */
+  async embed(text: Prompt, options: EmbedOptions = {}): Promise<Float32Array> {
+    checkOptions('embed', options, EMBED_RULES);
+    const ids = encodePrompt(this.#context, text, options.allowSpecialTokens ?? false);
+    const { contextLength } = this.#context;
+    if (ids.length === 0)
+      throw new InvalidInputError('INHOUSE_EMPTY_PROMPT', 'embed needs at least one token.');
+    if (ids.length > contextLength) {
+      throw new InvalidInputError(
+        'INHOUSE_CONTEXT_OVERFLOW',
+        `embed got ${ids.length} tokens; the model's context is ${contextLength}. Embed the text in parts.`,
+        { details: { tokens: ids.length, contextLength } },
+      );
+    }
+    const vector = await this.#parts.runner.embed(ids, options.pooling ?? 'mean');
+    return options.normalize ? normalized(vector) : vector;
+  }
+
+  /** The token ids of a text. */
+  tokenize(text: string, options: TokenizeOptions = {}): number[] {
+    checkOptions('tokenize', options, TOKENIZE_RULES);
+    return requireTokenizer(this.#parts.tokenizer).encode(text, {
+      allowSpecial: options.allowSpecialTokens ?? false,
+    });
+  }
+
+  detokenize(ids: readonly number[]): string {
+    return requireTokenizer(this.#parts.tokenizer).decode(ids);
+  }
+
+  countTokens(text: string, options: TokenizeOptions = {}): number {
+    return this.tokenize(text, options).length;
+  }
+
+  info(): ModelInfo {
+    const { resolved, checkpoint, tokenizer, runner } = this.#parts;
+    return {
+      ...runner.info,
+      ...resolved,
+      parameterCount: checkpoint.parameterCount,
+      weightBytes: checkpoint.weightBytes,
+      hasTokenizer: tokenizer !== undefined,
+      eosTokenIds: checkpoint.config.eosTokenIds,
+    };
+  }
+
+  async statistics(): Promise<ModelStatistics> {
+    return { ...(await this.#parts.runner.statistics()), ...this.#parts.engine.load };
+  }
+
+  /** Frees the model. What is running or waiting fails with a `DisposedError`. Calling it again does nothing. */
+  dispose(): Promise<void> {
+    return this.#parts.engine.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+}
+
+function normalized(vector: Float32Array): Float32Array {
+  const length = Math.hypot(...vector);
+  return length === 0 ? vector : vector.map((value) => value / length);
+}
