@@ -5,7 +5,7 @@ import { Channel } from './engine/channel.js';
 import type { Engine } from './engine/engine.js';
 import type { GenerateOptions } from './engine/options.js';
 import type { StreamChunk } from './engine/sequence.js';
-import { InvalidInputError } from './errors.js';
+import { DisposedError, InvalidInputError } from './errors.js';
 import {
   encodePrompt,
   type GenerationContext,
@@ -67,6 +67,7 @@ const EMBED_RULES = { ...TOKENIZE_RULES, pooling: rule.oneOf('mean', 'last'), no
 export class Model implements AsyncDisposable {
   readonly #parts: ModelParts;
   readonly #context: GenerationContext;
+  #disposed = false;
 
   /** Use `load`. */
   constructor(parts: ModelParts) {
@@ -115,6 +116,7 @@ export class Model implements AsyncDisposable {
 
   /** Log-probabilities and perplexity of a text of two or more tokens; longer texts in overlapping windows. */
   async score(text: Prompt, options: ScoreOptions = {}): Promise<Score> {
+    this.#requireAlive('score');
     checkScoreOptions(options);
     const ids = encodePrompt(this.#context, text, options.allowSpecialTokens ?? false);
     return scoreTokens(this.#parts.runner, ids, options);
@@ -125,6 +127,7 @@ export class Model implements AsyncDisposable {
    * normalisation.
    */
   async embed(text: Prompt, options: EmbedOptions = {}): Promise<Float32Array> {
+    this.#requireAlive('embed');
     checkOptions('embed', options, EMBED_RULES);
     const ids = encodePrompt(this.#context, text, options.allowSpecialTokens ?? false);
     const { contextLength } = this.#context;
@@ -175,11 +178,18 @@ export class Model implements AsyncDisposable {
 
   /** Frees the model. What is running or waiting fails with a `DisposedError`. Calling it again does nothing. */
   dispose(): Promise<void> {
+    this.#disposed = true;
     return this.#parts.engine.dispose();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
+  }
+
+  /** Generations ask the engine; what goes to the runner directly must not slip in while the engine winds up. */
+  #requireAlive(call: string): void {
+    if (this.#disposed)
+      throw new DisposedError('INHOUSE_DISPOSED', `The model was disposed of: it cannot ${call}.`);
   }
 }
 

@@ -54,7 +54,7 @@ export class ArtefactCache {
     } catch (cause) {
       throw isDiskError(cause) ? cacheWriteError(this.#folder, cause) : cause;
     } finally {
-      await rm(building, { recursive: true, force: true });
+      await rm(building, { recursive: true, force: true }).catch(() => {}); // #removeAbandoned tries again
     }
     return target;
   }

@@ -1,0 +1,112 @@
+// Who may import whom: the table of docs/architecture.md, held against the imports of every source file.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** By room: the rooms it may import from. A room is a folder of src/, 'bench', or a file of src/ by its name. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  home: [],
+  options: ['errors'],
+  checkpoint: ['errors'],
+  tokenizer: ['errors'],
+  graph: ['checkpoint', 'errors'],
+  runtime: ['graph', 'checkpoint', 'errors'],
+  engine: ['runtime', 'tokenizer', 'options', 'errors'],
+  scoring: ['runtime', 'options', 'errors'],
+  generation: ['engine', 'tokenizer', 'options', 'errors'],
+  model: ['generation', 'engine', 'scoring', 'runtime', 'tokenizer', 'checkpoint', 'options', 'errors'],
+  load: ['model', 'engine', 'runtime', 'graph', 'checkpoint', 'tokenizer', 'home', 'options', 'errors'],
+  index: ['load', 'model', 'generation', 'engine', 'scoring', 'runtime', 'checkpoint', 'errors'],
+  cli: [
+    'bench',
+    'load',
+    'model',
+    'generation',
+    'engine',
+    'scoring',
+    'graph',
+    'runtime',
+    'checkpoint',
+    'tokenizer',
+    'home',
+    'options',
+    'errors',
+  ],
+  bench: [
+    'index',
+    'load',
+    'model',
+    'engine',
+    'scoring',
+    'graph',
+    'runtime',
+    'checkpoint',
+    'tokenizer',
+    'home',
+    'options',
+    'errors',
+  ],
+};
+
+/** The one file of another room that these rooms know: names of the graph's inputs and outputs. */
+const ONLY: Readonly<Record<string, string>> = { 'runtime -> graph': 'src/graph/io.ts' };
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+const sources = ['src', 'bench'].flatMap((folder) =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name).split(sep).join('/')),
+);
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(root, file), 'utf8');
+  const specifiers = [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*'(\.[^']+)'/g)].map((match) => match[1]!);
+  return specifiers.map((specifier) => ({
+    from: file,
+    to: relative(root, join(root, dirname(file), specifier))
+      .split(sep)
+      .join('/')
+      .replace(/\.js$/, '.ts'),
+  }));
+}
+
+function roomOf(file: string): string {
+  const [top, second] = file.split('/');
+  return top === 'bench' ? 'bench' : second!.replace(/\.ts$/, '');
+}
+
+describe('architecture', () => {
+  const imports = sources.flatMap(importsOf);
+
+  it('finds the sources and their imports', () => {
+    expect(sources).toContain('src/index.ts');
+    expect(imports).toContainEqual({ from: 'src/engine/engine.ts', to: 'src/errors.ts' });
+  });
+
+  it('every file belongs to a room of the table', () => {
+    expect([...new Set(sources.map(roomOf))].filter((room) => !(room in MAY_IMPORT))).toEqual([]);
+  });
+
+  it('rooms import only from the rooms they may', () => {
+    const forbidden = imports.filter(({ from, to }) => {
+      const [room, other] = [roomOf(from), roomOf(to)];
+      if (room === other) return false;
+      const only = ONLY[`${room} -> ${other}`];
+      return !MAY_IMPORT[room]!.includes(other) || (only !== undefined && to !== only);
+    });
+    expect(forbidden).toEqual([]);
+  });
+
+  it('every import names a file that exists', () => {
+    const files = new Set(sources);
+    expect(imports.filter(({ to }) => !files.has(to) && !to.endsWith('.json'))).toEqual([]);
+  });
+});
