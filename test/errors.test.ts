@@ -39,7 +39,8 @@ describe('errors', () => {
     expect(error instanceof other.InhouseError).toBe(true);
     expect(error instanceof other.RunnerError).toBe(false);
     expect(new Error('plain') instanceof other.InhouseError).toBe(false);
-    expect(null instanceof (other.InhouseError as unknown as typeof Error)).toBe(false);
+    for (const value of [null, undefined, 5] as unknown[])
+      expect(value instanceof other.InhouseError).toBe(false);
   });
 
   it('can be subclassed', () => {
