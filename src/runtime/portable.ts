@@ -32,6 +32,7 @@ export async function openPortableRunner(options: RunnerOptions): Promise<Runner
     minThreads: 1,
     maxThreads: 1,
     concurrentTasksPerWorker: 1,
+    stricterFIFO: true, // without it a task that has to wait goes behind those that come later
     idleTimeout: Number.POSITIVE_INFINITY, // the thread holds the model
   });
   try {

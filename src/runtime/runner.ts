@@ -50,7 +50,7 @@ export interface TokenLogprob {
 export interface TokenChoice {
   readonly token: number;
   readonly logprob?: number;
-  /** Most probable first. */
+  /** Most probable first; the chosen token may be among them. Empty when none were asked for. */
   readonly topLogprobs?: readonly TokenLogprob[];
 }
 
@@ -108,10 +108,13 @@ export interface RunnerInfo {
 }
 
 /**
- * Calls are served one after another in the order they were made. Every method rejects with a `RunnerError`
- * (`INHOUSE_ROW_INVALID` for a row that is out of range, open where it must be free, or the reverse; `INHOUSE_ROW_FULL`
- * for tokens beyond a row's capacity; `INHOUSE_RUNTIME_STEP` when ONNX Runtime fails) or, after `dispose`, with a
- * `DisposedError`. A failed call leaves all rows as they were.
+ * Calls are served one after another in the order they were made, awaited or not. Every method rejects with
+ * - `RunnerError` `INHOUSE_ROW_INVALID` for a row that is out of range, open where it must be free or the reverse, and for
+ *   a capacity, length, count or position that is out of its range; `INHOUSE_ROW_FULL` for tokens beyond a row's
+ *   capacity; `INHOUSE_RUNTIME_STEP` when ONNX Runtime fails;
+ * - `InvalidInputError` `INHOUSE_INVALID_TOKEN` for an id outside the vocabulary, in history and settings too;
+ * - `DisposedError` after `dispose`.
+ * A failed call leaves all rows as they were.
  */
 export interface Runner {
   readonly info: RunnerInfo;
@@ -120,8 +123,8 @@ export interface Runner {
   openRow(row: number, options: RowOptions): Promise<void>;
 
   /**
-   * Appends tokens to a row's KV; long inputs are computed in chunks. With `sample`, also draws the token that
-   * follows, which becomes the row's pending token.
+   * Appends one or more tokens to a row's KV; long inputs are computed in chunks. With `sample`, also draws the token
+   * that follows, which becomes the row's pending token; a pending token from before is forgotten.
    */
   prefill(row: number, tokens: readonly number[], options: { readonly sample: true }): Promise<TokenChoice>;
   prefill(
@@ -143,13 +146,13 @@ export interface Runner {
   /** Copies the first `length` KV positions of one open row into another open, empty one. */
   copyPrefix(from: number, to: number, length: number): Promise<void>;
 
-  /** Forgets KV positions from `length` on, and the pending token. */
+  /** Forgets KV positions from `length` on, and the pending token. The sampler's history stays as it is. */
   truncateRow(row: number, length: number): Promise<void>;
 
   /** Frees a row and its memory. */
   closeRow(row: number): Promise<void>;
 
-  /** Scores 2..contextLength tokens without touching any row. */
+  /** Scores 2..contextLength tokens without touching any row or its statistics. */
   score(tokens: readonly number[], options?: ScoreOptions): Promise<ScoreResult>;
 
   /** Final hidden states of 1..contextLength tokens, pooled to one vector [width]. */

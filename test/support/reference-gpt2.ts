@@ -55,9 +55,8 @@ export class ReferenceGpt2 {
     this.#positionEmbedding = tensor(tensors, 'wpe.weight');
     this.#layers = Array.from({ length: config.n_layer }, (_, index) => readLayer(config, tensors, index));
     this.#finalNorm = affine(tensors, 'ln_f');
-    const tied = config.tie_word_embeddings ?? true;
     this.#head = {
-      weight: tied ? this.#tokenEmbedding : tensor(tensors, 'lm_head.weight'),
+      weight: (config.tie_word_embeddings ?? true) ? this.#tokenEmbedding : tensor(tensors, 'lm_head.weight'),
       bias: new Float64Array(this.vocabularySize),
     };
   }
@@ -267,9 +266,7 @@ function matmul(x: Float64Array, { weight, bias }: Affine, rows: number): Float6
   return y;
 }
 
-function add(a: Float64Array, b: Float64Array): Float64Array {
-  return a.map((value, i) => value + b[i]!);
-}
+const add = (a: Float64Array, b: Float64Array) => a.map((value, i) => value + b[i]!);
 
 function transpose(matrix: Float64Array, rows: number, columns: number): Float64Array {
   const out = new Float64Array(matrix.length);
