@@ -1,5 +1,5 @@
 // What a figure was measured on: printed with every result.
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 
 export interface Machine {
   readonly cpu: string;
@@ -7,14 +7,18 @@ export interface Machine {
   readonly memoryBytes: number;
   readonly platform: string;
   readonly node: string;
+  /** Processes that wanted a core in the last minute, on average; null where the platform does not tell. */
+  readonly loadAverage: number | null;
 }
 
 export function machine(): Machine {
+  const platform = `${process.platform}-${process.arch}`;
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: availableParallelism(),
     memoryBytes: totalmem(),
-    platform: `${process.platform}-${process.arch}`,
+    platform,
     node: process.version,
+    loadAverage: process.platform === 'win32' ? null : loadavg()[0]!,
   };
 }

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { basename, resolve } from 'node:path';
 import { CheckpointError } from '../errors.js';
 import { EMBEDDED_MODEL, embeddedModelFolder } from './embedded.js';
-import { type DownloadOptions, downloadModel } from './hub.js';
+import type { DownloadOptions } from './hub.js';
 import { findModel, unknownModel } from './registry.js';
 
 export interface ResolvedModel {
@@ -36,6 +36,7 @@ export async function resolveModel(name: string, options: DownloadOptions = {}):
   const model = findModel(name);
   const hubId = model?.hubId ?? name;
   if (!/^[^/\s]+\/[^/\s]+$/.test(hubId)) throw unknownModel(name);
+  const { downloadModel } = await import('./hub.js'); // only who needs the hub waits for its client to load
   return { id: model?.id ?? hubId, folder: await downloadModel(hubId, options), source: 'hub' };
 }
 

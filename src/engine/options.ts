@@ -30,7 +30,7 @@ export interface GenerateOptions {
   readonly stopTokenIds?: readonly number[];
   /** Report each token's log-probability and that of this many alternatives, 0 to 20. Default off. */
   readonly logprobs?: number;
-  /** Begin the text with the prompt. Default false. */
+  /** Begin the text, and so the first chunk of a stream, with the prompt. Default false. */
   readonly echo?: boolean;
   /** Number of choices, 1 to 64. Default 1. */
   readonly n?: number;

@@ -59,7 +59,9 @@ export class Sequence {
   readonly #stops: StopStrings;
   readonly #output: number[] = [];
   readonly #logprobs: TokenLogprobs[] = [];
-  #text: string;
+  #text = '';
+  /** The prompt, until it has been shown. */
+  #echo: string;
   #dropped: number;
   #finishReason: FinishReason | undefined;
   #stopReason: string | number | undefined;
@@ -73,7 +75,7 @@ export class Sequence {
     this.#decoder = decoder;
     this.#stops = new StopStrings(options.stop);
     this.#dropped = plan.dropFromPrompt;
-    this.#text = options.echo ? promptText : '';
+    this.#echo = options.echo ? promptText : '';
   }
 
   get ended(): boolean {
@@ -161,12 +163,14 @@ export class Sequence {
   #chunk(text: string, choice: TokenChoice | undefined): StreamChunk {
     const stoppedByText = typeof this.#stopReason === 'string';
     const released = this.ended && !stoppedByText ? this.#release() : '';
-    this.#text += text + released;
+    const shown = this.#echo + text + released;
+    this.#echo = '';
+    this.#text += shown;
     const logprobs = choice?.logprob === undefined ? undefined : [tokenLogprobs(choice, choice.logprob)];
     if (logprobs) this.#logprobs.push(...logprobs);
     return {
       index: this.index,
-      text: text + released,
+      text: shown,
       tokens: choice ? [choice.token] : [],
       ...(logprobs && { logprobs }),
       ...(this.#finishReason && { finishReason: this.#finishReason }),

@@ -1,0 +1,123 @@
+// Runs a plan: in every repetition each setup is loaded, all its cases are measured once, and it is disposed of. So the
+// repetitions of one case lie far apart, whatever else the machine does in between falls on all cases alike, and only
+// one model is in memory at a time.
+import { type Checkpoint, openCheckpoint } from '../../src/checkpoint/checkpoint.js';
+import { prepareModel } from '../../src/graph/prepare.js';
+import type { Runner } from '../../src/runtime/runner.js';
+import type { MeasureReadBandwidth } from './bandwidth.js';
+import { measureCase, rowOptions } from './measure.js';
+import { type BenchCase, type BenchPlan, inOrderOf, mostRows, type Setup } from './plan.js';
+import { Random } from './random.js';
+import { type BenchResult, hasFloor, type LoadSample, type SetupSamples, summarise } from './results.js';
+import { openRunner } from './runners.js';
+
+export interface BenchProgress {
+  /** From 0. */
+  readonly repetition: number;
+  readonly repetitions: number;
+  readonly setup: Setup;
+  readonly doing: BenchCase | 'load';
+}
+
+export interface BenchTools {
+  /** The folder of derived files, for the graph. */
+  readonly home: string;
+  readonly measureReadBandwidth: MeasureReadBandwidth;
+  readonly onProgress: (progress: BenchProgress) => void;
+  /** Aborting it ends the run with the results of what has been measured so far. */
+  readonly signal: AbortSignal;
+}
+
+/** Prompts are made of the same random tokens in every run. */
+const SEED = 1;
+
+/** Throws what opening the checkpoint, preparing it and running it throw. */
+export async function runBench(
+  checkpoint: Checkpoint,
+  plan: BenchPlan,
+  tools: BenchTools,
+): Promise<readonly BenchResult[]> {
+  const all = plan.setups.map(
+    (setup): SetupSamples => ({
+      setup,
+      loads: [],
+      cases: plan.cases.map((measured) => ({ measured, samples: [], bandwidths: [] })),
+    }),
+  );
+  const run = new BenchRun(checkpoint.folder, plan, tools);
+  try {
+    for (let repetition = 0; repetition < plan.repetitions; repetition++) {
+      for (const samples of inOrderOf(repetition, all)) await run.repeat(repetition, samples);
+    }
+  } catch (error) {
+    if (!tools.signal.aborted || error !== tools.signal.reason) throw error;
+  }
+  return all.flatMap((samples) => summarise(samples, checkpoint.config));
+}
+
+/** Takes the samples of one run. */
+class BenchRun {
+  readonly #folder: string;
+  readonly #plan: BenchPlan;
+  readonly #tools: BenchTools;
+  readonly #random = new Random(SEED);
+
+  constructor(folder: string, plan: BenchPlan, tools: BenchTools) {
+    this.#folder = folder;
+    this.#plan = plan;
+    this.#tools = tools;
+  }
+
+  /** Loads the setup, adds one sample of the load and of every case, and disposes of it. */
+  async repeat(repetition: number, { setup, loads, cases }: SetupSamples): Promise<void> {
+    const { signal, onProgress, measureReadBandwidth } = this.#tools;
+    const report = (doing: BenchProgress['doing']) => {
+      signal.throwIfAborted();
+      onProgress({ repetition, repetitions: this.#plan.repetitions, setup, doing });
+    };
+    report('load');
+    const begin = performance.now();
+    const runner = await this.#open(setup);
+    try {
+      loads.push(await this.#loaded(runner, begin));
+      for (const { measured, samples, bandwidths } of inOrderOf(repetition, cases)) {
+        report(measured);
+        const bandwidth = hasFloor(measured) ? await measureReadBandwidth(setup.threads) : undefined;
+        samples.push(await measureCase(runner, measured, { random: this.#random, signal }));
+        if (bandwidth !== undefined) bandwidths.push(bandwidth);
+      }
+    } finally {
+      await runner.dispose();
+    }
+  }
+
+  /** From the folder, as `load()` does it. */
+  async #open({ runner, threads }: Setup): Promise<Runner> {
+    const checkpoint = await openCheckpoint(this.#folder);
+    const prepared = await prepareModel(checkpoint, this.#tools.home);
+    return openRunner(runner, {
+      config: checkpoint.config,
+      ...prepared,
+      maxRows: mostRows(this.#plan),
+      threads,
+    });
+  }
+
+  /** Weights are mapped, and read when first used: only after a first token is the load over and the RSS whole. */
+  async #loaded(runner: Runner, begin: number): Promise<LoadSample> {
+    const ms = performance.now() - begin;
+    const { runtimeVersion, vocabularySize } = runner.info;
+    await runner.openRow(0, rowOptions(runner));
+    await runner.prefill(0, this.#random.tokens(1, vocabularySize), { sample: true });
+    const firstTokenMs = performance.now() - begin;
+    await runner.closeRow(0);
+    const { kv } = await runner.statistics();
+    return {
+      ms,
+      firstTokenMs,
+      rssBytes: process.memoryUsage.rss(),
+      kvBytesPerToken: kv.bytesPerToken,
+      runtimeVersion,
+    };
+  }
+}

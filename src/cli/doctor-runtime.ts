@@ -1,0 +1,117 @@
+// What `inhouse doctor` finds out about the runtime: ONNX Runtime's library, its providers, and one real generation.
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export interface RuntimeLibrary {
+  readonly version: string;
+  /** Where onnxruntime-node keeps the library for this platform. */
+  readonly folder: string;
+  readonly file: string;
+  readonly found: boolean;
+}
+
+export interface ProviderState {
+  readonly name: string;
+  /** Part of the installed onnxruntime-node; others need files that are not. */
+  readonly bundled: boolean;
+  readonly loads: boolean;
+  /** Why it does not load. */
+  readonly reason: string | null;
+}
+
+/** Milliseconds. */
+export type SelfTest =
+  | { readonly ok: true; readonly loadMs: number; readonly generateMs: number; readonly tokens: number }
+  | { readonly ok: false; readonly reason: string };
+
+const PROBE_TIMEOUT_MS = 20_000;
+const SELF_TEST_TOKENS = 4;
+const LIBRARY_NAMES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
+  linux: 'libonnxruntime.so.1',
+  darwin: 'libonnxruntime.1.dylib',
+  win32: 'onnxruntime.dll',
+};
+
+/** Undefined when onnxruntime-node is not installed. */
+export function runtimeLibrary(): RuntimeLibrary | undefined {
+  const manifest = findManifest();
+  if (manifest === undefined) return undefined;
+  const { version, binary } = JSON.parse(readFileSync(manifest, 'utf8')) as {
+    readonly version: string;
+    readonly binary: { readonly napi_versions: readonly number[] };
+  };
+  const api = `napi-v${binary.napi_versions[0]}`;
+  const folder = join(dirname(manifest), 'bin', api, process.platform, process.arch);
+  const file = join(folder, LIBRARY_NAMES[process.platform] ?? 'libonnxruntime.so.1');
+  return { version, folder, file, found: existsSync(file) };
+}
+
+/** The state of every provider that this build of ONNX Runtime can name; none when its binding does not load. */
+export async function providerStates(): Promise<readonly ProviderState[]> {
+  const runtime = await import('onnxruntime-node').catch(() => undefined); // the self-test says why
+  const known = runtime?.listSupportedBackends() ?? [];
+  return Promise.all(known.map(async ({ name, bundled }) => ({ name, bundled, ...(await probe(name)) })));
+}
+
+/** The native addon is not part of this release. */
+export function addonState(): { readonly inUse: boolean; readonly detail: string } {
+  return { inUse: false, detail: 'portable runner in use' };
+}
+
+/** Loads the embedded model and generates a few tokens: what has to work, works. */
+export async function selfTest(): Promise<SelfTest> {
+  const { load } = await import('../load.js');
+  try {
+    const begunAt = performance.now();
+    await using model = await load();
+    const loadedAt = performance.now();
+    const { tokens } = await model.generate('It was', { maxTokens: SELF_TEST_TOKENS, temperature: 0 });
+    const generateMs = performance.now() - loadedAt;
+    return { ok: true, loadMs: loadedAt - begunAt, generateMs, tokens: tokens.length };
+  } catch (error) {
+    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function findManifest(): string | undefined {
+  try {
+    return createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
+  } catch {
+    return undefined;
+  }
+}
+
+function probe(provider: string): Promise<Pick<ProviderState, 'loads' | 'reason'>> {
+  const script = fileURLToPath(new URL('./provider-probe.js', import.meta.url));
+  return new Promise((resolve) => {
+    const options = { timeout: PROBE_TIMEOUT_MS, env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' } };
+    execFile(process.execPath, [script, provider], options, (failure, stdout, stderr) => {
+      resolve(failure ? { loads: false, reason: crashReason(failure) } : answerOf(stdout, stderr));
+    });
+  });
+}
+
+/** The dynamic loader's own words, where there are any, say more than the exception. */
+function answerOf(stdout: string, stderr: string): Pick<ProviderState, 'loads' | 'reason'> {
+  const answer = JSON.parse(stdout) as Pick<ProviderState, 'loads' | 'reason'>;
+  if (answer.loads) return answer;
+  const loaderSays = /Failed to load library \S+ with error: (.+)/.exec(stderr)?.[1];
+  const failedCheck = /^.* was false\. /s; // ONNX Runtime begins with its source line and the condition
+  return { loads: false, reason: loaderSays ?? answer.reason?.replace(failedCheck, '').trim() ?? null };
+}
+
+function crashReason({
+  killed,
+  signal,
+  message,
+}: {
+  killed?: boolean;
+  signal?: string;
+  message: string;
+}): string {
+  if (killed) return `it did not answer within ${PROBE_TIMEOUT_MS / 1000} s`;
+  return signal ? `trying it ended the process with ${signal}` : message.trim();
+}

@@ -1,0 +1,30 @@
+import { expect, it } from 'vitest';
+import { floorMs, meanPositions, weightBytesPerStep } from '#bench/run/floor.js';
+import { parseGpt2Config } from '#inhouse/checkpoint/config.js';
+
+const gpt2 = parseGpt2Config(
+  { model_type: 'gpt2', n_layer: 12, n_head: 12, n_embd: 768, n_positions: 1024, vocab_size: 50257 },
+  'test',
+);
+
+it('counts the matrices of all layers and the head once', () => {
+  const layer = 768 * 2304 + 768 * 768 + 768 * 3072 + 3072 * 768;
+  expect(weightBytesPerStep(gpt2, 'fp32')).toBe(4 * (12 * layer + 50257 * 768));
+});
+
+it('counts the inner width of the config', () => {
+  const narrow = { ...gpt2, innerWidth: 1000 };
+  const difference = weightBytesPerStep(gpt2, 'fp32') - weightBytesPerStep(narrow, 'fp32');
+  expect(difference).toBe(4 * 12 * 2 * 768 * (3072 - 1000));
+});
+
+it('gives gpt2 the floor that the architecture page states: 14.1 ms at 35 GB/s', () => {
+  expect(floorMs(weightBytesPerStep(gpt2, 'fp32'), 35e9)).toBeCloseTo(14.118, 3);
+});
+
+it('averages the positions that the steps read: step i reads those before it and its own', () => {
+  const [depth, steps] = [64, 10];
+  const positions = Array.from({ length: steps }, (_, i) => depth + i + 1);
+  const mean = positions.reduce((sum, n) => sum + n, 0) / steps;
+  expect(meanPositions(depth, steps)).toBe(mean);
+});
