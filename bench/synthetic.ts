@@ -6,6 +6,7 @@
 import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withFileLock } from '../src/checkpoint/file-lock.js';
+import { parameterShapes } from '../src/checkpoint/parameters.js';
 import { registryModels } from '../src/checkpoint/registry.js';
 import { ArtefactError } from '../src/errors.js';
 import { Random } from './run/random.js';
@@ -121,34 +122,19 @@ function safetensorsHeader(tensors: readonly Tensor[]): Uint8Array {
   return Buffer.concat([length, Buffer.from(padded)]);
 }
 
-function tensorsOf({ layers, width, vocabularySize, contextLength }: SyntheticShape): Tensor[] {
-  const matrix = (name: string, rows: number, columns: number): Tensor => ({
+function tensorsOf(shape: SyntheticShape): Tensor[] {
+  const shapes = parameterShapes({ ...shape, innerWidth: 4 * shape.width, tiedEmbeddings: true });
+  return [...shapes].map(([name, dimensions]) => ({
     name,
-    shape: [rows, columns],
-    filledWith: 'normal',
-  });
-  const linear = (name: string, inputs: number, outputs: number): Tensor[] => [
-    matrix(`${name}.weight`, inputs, outputs),
-    { name: `${name}.bias`, shape: [outputs], filledWith: 'zero' },
-  ];
-  const norm = (name: string): Tensor[] => [
-    { name: `${name}.weight`, shape: [width], filledWith: 'one' },
-    { name: `${name}.bias`, shape: [width], filledWith: 'zero' },
-  ];
-  const layer = (_: unknown, index: number): Tensor[] => [
-    ...norm(`h.${index}.ln_1`),
-    ...linear(`h.${index}.attn.c_attn`, width, 3 * width),
-    ...linear(`h.${index}.attn.c_proj`, width, width),
-    ...norm(`h.${index}.ln_2`),
-    ...linear(`h.${index}.mlp.c_fc`, width, 4 * width),
-    ...linear(`h.${index}.mlp.c_proj`, 4 * width, width),
-  ];
-  return [
-    matrix('wte.weight', vocabularySize, width),
-    matrix('wpe.weight', contextLength, width),
-    ...Array.from({ length: layers }, layer).flat(),
-    ...norm('ln_f'),
-  ];
+    shape: dimensions,
+    filledWith: initial(name, dimensions),
+  }));
+}
+
+/** As GPT-2 begins its training: matrices normal, gains of the layer normalisations one, biases zero. */
+function initial(name: string, dimensions: readonly number[]): Tensor['filledWith'] {
+  if (dimensions.length === 2) return 'normal';
+  return name.endsWith('.bias') ? 'zero' : 'one';
 }
 
 function configOf(shape: SyntheticShape): Record<string, unknown> {

@@ -3,7 +3,9 @@ import { readdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CheckpointError, type ErrorCode } from '../errors.js';
 import { type Gpt2Config, parseGpt2Config } from './config.js';
+import { parameterShapes } from './parameters.js';
 import { fileError, readSafetensorsHeader, type StoredTensor } from './safetensors.js';
+import { parseWeightMap } from './weight-map.js';
 
 export interface Checkpoint {
   /** Real path, symbolic links resolved. */
@@ -95,7 +97,8 @@ async function readStoredTensors(root: string, names: ReadonlySet<string>): Prom
 
 /** The tensors of all shards; each tensor of the index must be in the shard that the index says. */
 async function readShards(root: string): Promise<readonly StoredTensor[]> {
-  const shardOf = await readWeightMap(join(root, INDEX_FILE));
+  const indexFile = join(root, INDEX_FILE);
+  const shardOf = parseWeightMap(await readJson(indexFile, 'INHOUSE_SAFETENSORS_INDEX'), indexFile);
   const shards = new Map<string, readonly StoredTensor[]>();
   for (const shard of new Set(shardOf.values()))
     shards.set(shard, await readSafetensorsHeader(join(root, shard)));
@@ -115,27 +118,13 @@ async function readShards(root: string): Promise<readonly StoredTensor[]> {
   return [...shards.values()].flat();
 }
 
-/** Tensor name -> shard file name. Shards lie beside the index: names with any path in them are refused. */
-async function readWeightMap(path: string): Promise<ReadonlyMap<string, string>> {
-  const invalid = (problem: string): CheckpointError =>
-    new CheckpointError('INHOUSE_SAFETENSORS_INDEX', `${path}: ${problem}`, { details: { file: path } });
-  const json = await readJson(path, 'INHOUSE_SAFETENSORS_INDEX');
-  const map = (json as { readonly weight_map?: unknown } | null)?.weight_map;
-  if (typeof map !== 'object' || map === null || Array.isArray(map))
-    throw invalid('weight_map must be an object of tensor names and shard file names.');
-  for (const [name, shard] of Object.entries(map) as [string, unknown][])
-    if (typeof shard !== 'string' || !/^(?!\.{1,2}$)[^/\\:\0]+$/.test(shard))
-      throw invalid(`${name} is mapped to ${JSON.stringify(shard)}, which is not a plain file name.`);
-  return new Map(Object.entries(map as Record<string, string>));
-}
-
 /** Picks the model's tensors out of those stored, under their canonical names, and checks that they fit the config. */
 function gpt2Tensors(
   stored: readonly StoredTensor[],
   config: Gpt2Config,
   root: string,
 ): ReadonlyMap<string, StoredTensor> {
-  const shapes = gpt2Shapes(config);
+  const shapes = parameterShapes(config);
   const found = new Map<string, StoredTensor>();
   const unexpected: string[] = [];
   for (const tensor of stored) {
@@ -165,34 +154,6 @@ function gpt2Tensors(
 /** Causal mask buffers, and a copy of the embeddings that a tied head does not need. */
 function isIgnored(name: string, { tiedEmbeddings }: Gpt2Config): boolean {
   return /^h\.\d+\.attn\.(bias|masked_bias)$/.test(name) || (tiedEmbeddings && name === 'lm_head.weight');
-}
-
-/** Canonical tensor names and shapes of a GPT-2. Matrices of a layer are Conv1D weights, [in, out]. */
-function gpt2Shapes(config: Gpt2Config): ReadonlyMap<string, readonly number[]> {
-  const { width, innerWidth, vocabularySize, contextLength, tiedEmbeddings } = config;
-  const shapes = new Map<string, readonly number[]>();
-  shapes.set('wte.weight', [vocabularySize, width]);
-  shapes.set('wpe.weight', [contextLength, width]);
-  for (let layer = 0; layer < config.layers; layer++) {
-    const norm = (name: string): void => {
-      shapes.set(`h.${layer}.${name}.weight`, [width]);
-      shapes.set(`h.${layer}.${name}.bias`, [width]);
-    };
-    const linear = (name: string, inputs: number, outputs: number): void => {
-      shapes.set(`h.${layer}.${name}.weight`, [inputs, outputs]);
-      shapes.set(`h.${layer}.${name}.bias`, [outputs]);
-    };
-    norm('ln_1');
-    linear('attn.c_attn', width, 3 * width);
-    linear('attn.c_proj', width, width);
-    norm('ln_2');
-    linear('mlp.c_fc', width, innerWidth);
-    linear('mlp.c_proj', innerWidth, width);
-  }
-  shapes.set('ln_f.weight', [width]);
-  shapes.set('ln_f.bias', [width]);
-  if (!tiedEmbeddings) shapes.set('lm_head.weight', [vocabularySize, width]);
-  return shapes;
 }
 
 function checked(tensor: StoredTensor, expected: readonly number[]): StoredTensor {

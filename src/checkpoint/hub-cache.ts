@@ -9,8 +9,9 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { getHFHubCachePath, getRepoFolderName } from '@huggingface/hub';
-import { CheckpointError, InvalidInputError } from '../errors.js';
+import { InvalidInputError } from '../errors.js';
 import { findModel } from './registry.js';
+import { parseWeightMap } from './weight-map.js';
 
 export const CONFIG_FILE = 'config.json';
 export const TOKENIZER_FILE = 'tokenizer.json';
@@ -141,29 +142,20 @@ export async function listCachedModels(options: CacheOptions = {}): Promise<read
  * @throws InvalidInputError `INHOUSE_INVALID_OPTION` for a name that could lead out of the cache.
  */
 export async function removeCachedModel(id: string, options: CacheOptions = {}): Promise<readonly string[]> {
-  const present = new Set(await entries(hubCacheFolder(options.cacheDir)));
-  const folders = repositoryFolders(id, options).filter((folder) => present.has(basename(folder)));
+  const folders = await cachedRepositories(id, options);
   for (const folder of folders) await rm(folder, { recursive: true, force: true });
   return folders;
 }
 
+/** The folders of a model in the cache that exist, whatever they hold. @throws as `removeCachedModel` */
+export async function cachedRepositories(id: string, options: CacheOptions = {}): Promise<readonly string[]> {
+  const present = new Set(await entries(hubCacheFolder(options.cacheDir)));
+  return repositoryFolders(id, options).filter((folder) => present.has(basename(folder)));
+}
+
 /** The weight files an index names. @throws CheckpointError `INHOUSE_SAFETENSORS_INDEX` */
 export function shardNames(indexJson: string, where: string): readonly string[] {
-  try {
-    const { weight_map: map } = JSON.parse(indexJson) as { weight_map: Readonly<Record<string, unknown>> };
-    const names = [...new Set(Object.values(map))];
-    // A name becomes a path in the cache, so it must be nothing but a name.
-    if (names.length > 0 && names.every((name) => typeof name === 'string' && /^\w[\w.-]*$/.test(name))) {
-      return names as string[];
-    }
-  } catch {
-    // not JSON, or no object in it: the same error
-  }
-  throw new CheckpointError(
-    'INHOUSE_SAFETENSORS_INDEX',
-    `${where}: "weight_map" must be an object of tensor names and plain file names.`,
-    { details: { file: where } },
-  );
+  return [...new Set(parseWeightMap(parseJson(indexJson), where).values())];
 }
 
 /** The hub id, and the id alone under which older downloads of a registry model are cached. */
@@ -220,6 +212,15 @@ async function sizeOf(folder: string): Promise<number> {
 
 async function entries(folder: string): Promise<readonly string[]> {
   return readdir(folder).catch(() => []);
+}
+
+/** Undefined for what is not JSON: the reader of the content then says what it misses. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 async function readText(path: string): Promise<string | undefined> {

@@ -1,5 +1,4 @@
 // `inhouse models`: which models there are, which of them are on this machine, and getting and removing them.
-import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { EMBEDDED_MODEL } from '../checkpoint/embedded.js';
@@ -86,8 +85,8 @@ async function path(name: string, flags: RevisionFlags): Promise<void> {
 async function remove(name: string, { yes = false }: { readonly yes?: boolean }): Promise<void> {
   if (name === EMBEDDED_MODEL)
     throw usageError('The embedded model is part of the package; it cannot be removed.');
-  const { removeCachedModel } = await import('../checkpoint/hub-cache.js');
-  const folders = await repositoriesOf(name);
+  const { cachedRepositories, removeCachedModel } = await import('../checkpoint/hub-cache.js');
+  const folders = await cachedRepositories(name);
   if (folders.length === 0) throw notHere(name, {});
   const sizes = await Promise.all(folders.map(folderSizeBytes));
   const size = formatBytes(sizes.reduce((sum, sizeBytes) => sum + sizeBytes, 0));
@@ -96,15 +95,6 @@ async function remove(name: string, { yes = false }: { readonly yes?: boolean })
   }
   await removeCachedModel(name);
   await writeLine(`Removed ${folders.join(' and ')}; ${size} are free again.`);
-}
-
-/** The folders that `removeCachedModel` removes. */
-async function repositoriesOf(name: string): Promise<readonly string[]> {
-  const { hubCacheFolder, repositoryFolder } = await import('../checkpoint/hub-cache.js');
-  const { findModel } = await import('../checkpoint/registry.js');
-  const model = findModel(name);
-  const ids = model === undefined ? [name] : [model.hubId, model.id];
-  return ids.map((id) => repositoryFolder(hubCacheFolder(), id)).filter((folder) => existsSync(folder));
 }
 
 async function confirmed(question: string): Promise<boolean> {
