@@ -53,7 +53,8 @@ export function prepareGeneration(
   checkTokenOptions(context, options);
   const ids = encodePrompt(context, prompt, options.allowSpecialTokens);
   const plan = planContext(ids.length, options.maxTokens, context.contextLength, options.contextOverflow);
-  const promptText = typeof prompt === 'string' ? prompt : (context.tokenizer?.decode(ids) ?? '');
+  const promptText =
+    typeof prompt === 'string' ? prompt : (context.tokenizer?.decode(ids, { skipUnknown: true }) ?? '');
   const sequences = Array.from(
     { length: options.n },
     (_, index) =>
@@ -64,7 +65,7 @@ export function prepareGeneration(
         plan,
         options,
         contextLength: context.contextLength,
-        decoder: context.tokenizer?.incremental(),
+        decoder: context.tokenizer?.incremental({ skipUnknown: true }),
       }),
   );
   const promptTokens = ids.length - plan.dropFromPrompt;

@@ -3,7 +3,7 @@
 import { DisposedError } from '../errors.js';
 import type { Runner, TokenChoice } from '../runtime/runner.js';
 import { type GenerationOutcome, type GenerationRequest, RunningRequest } from './request.js';
-import type { Sequence } from './sequence.js';
+import type { Sequence, StreamChunk } from './sequence.js';
 
 interface Entry {
   readonly owner: RunningRequest;
@@ -110,16 +110,24 @@ export class Engine {
     this.#accept(entry, await this.#runner.prefill(row, entry.sequence.window, { sample: true }));
   }
 
-  #accept({ owner, sequence }: Entry, choice: TokenChoice): void {
+  #accept(entry: Entry, choice: TokenChoice): void {
+    this.#deliver(entry, () => entry.sequence.accept(choice));
+  }
+
+  /** Passes on what a choice has to say. What goes wrong in it concerns its request alone. */
+  #deliver({ owner, sequence }: Entry, next: () => StreamChunk): void {
     if (owner.settled || sequence.ended) return;
-    owner.deliver(owner.aborted ? sequence.abort() : sequence.accept(choice));
+    try {
+      owner.deliver(owner.aborted ? sequence.abort() : next());
+    } catch (error) {
+      owner.fail(error);
+    }
   }
 
   /** Takes out choices that have ended, were aborted, or whose request has failed, and frees their rows. */
   async #clearEnded(): Promise<void> {
     for (const entry of [...this.#waiting, ...this.#running]) {
-      const { owner, sequence } = entry;
-      if (owner.aborted && !owner.settled && !sequence.ended) owner.deliver(sequence.abort());
+      if (entry.owner.aborted) this.#deliver(entry, () => entry.sequence.abort());
     }
     const isOver = ({ owner, sequence }: Entry) => owner.settled || sequence.ended;
     for (let row = this.#running.length - 1; row >= 0; row--) {

@@ -69,15 +69,10 @@ export class RunningRequest {
     this.#startedAt ??= this.#now();
   }
 
-  /** Passes a chunk on; ends the request when its last choice has ended. */
+  /** Passes a chunk on; ends the request when its last choice has ended. Throws what the receiver throws. */
   deliver(chunk: StreamChunk): void {
     if (chunk.tokens.length > 0) this.#noteToken(chunk.index);
-    try {
-      this.request.onChunk(chunk);
-    } catch (error) {
-      this.fail(error);
-      return;
-    }
+    this.request.onChunk(chunk);
     if (this.request.sequences.every((sequence) => sequence.ended)) this.#succeed();
   }
 

@@ -14,6 +14,8 @@ export interface EncodeOptions {
 export interface DecodeOptions {
   /** Leave special tokens out of the text. Default false. */
   readonly skipSpecial?: boolean;
+  /** Leave out ids that have no text: some models pad their vocabulary. Default false: they are an error. */
+  readonly skipUnknown?: boolean;
 }
 
 /**
@@ -107,8 +109,9 @@ export class Tokenizer {
     }
   }
 
-  #bytesOf(id: number, { skipSpecial = false }: DecodeOptions): Uint8Array {
+  #bytesOf(id: number, { skipSpecial = false, skipUnknown = false }: DecodeOptions): Uint8Array {
     const bytes = this.#bytesById.get(id);
+    if (bytes === undefined && skipUnknown) return NO_BYTES;
     if (bytes === undefined)
       throw new InvalidInputError(
         'INHOUSE_INVALID_TOKEN',

@@ -166,6 +166,30 @@ describe('the engine', () => {
     await expect.poll(() => runner.rowsOpen).toBe(0);
   });
 
+  it('fails only the request whose receiver throws', async () => {
+    const engine = new Engine(new FakeRunner());
+    const options = resolveOptions({ maxTokens: 5 }, []);
+    const plan = planContext(1, 5, 64, 'strict');
+    const sequence = new Sequence({
+      index: 0,
+      prompt: [1],
+      promptText: '',
+      plan,
+      options,
+      contextLength: 64,
+      decoder: undefined,
+    });
+    let chunks = 0;
+    const onChunk = () => {
+      chunks++;
+      if (chunks === 3) throw new Error('receiver');
+    };
+    const bad = engine.submit({ sequences: [sequence], options, onChunk });
+    const good = submit(engine, [2], { maxTokens: 5 });
+    expect(await settled(bad)).toBe('receiver');
+    expect((await good.outcome).sequences[0]!.tokens).toEqual(expected([2], 5));
+  });
+
   it('ends when the runner breaks down, with everyone told', async () => {
     let broken = false;
     const runner = new FakeRunner({

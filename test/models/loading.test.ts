@@ -1,9 +1,20 @@
 // Where weights may lie on disk: the graph refers to them in place, whatever the layout.
 import { mkdtempSync, rmSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { embeddedModelFolder } from '#inhouse/checkpoint/embedded.js';
 import { readSafetensorsHeader, type StoredTensor } from '#inhouse/checkpoint/safetensors.js';
 import { load } from '#inhouse/index.js';
 import { type RandomCheckpoint, writeRandomCheckpoint } from '../support/random-checkpoint.js';
@@ -143,6 +154,16 @@ it('weights that shrink after they were checked are an error of the runtime, not
   await truncate(join(folder, 'model.safetensors'), 1000);
   const opening = openPortableRunner({ config: checkpoint.config, ...prepared, maxRows: 1, threads: 1 });
   await expect(opening).rejects.toMatchObject({ name: 'RunnerError', code: 'INHOUSE_RUNTIME_LOAD' });
+});
+
+it('a vocabulary padded beyond the tokenizer generates all the same: padding has no text', async () => {
+  const folder = writeRandomCheckpoint(join(scratch, 'padded'), { ...SHAPE, vocabularySize: 8300 });
+  await copyFile(join(embeddedModelFolder(), 'tokenizer.json'), join(folder, 'tokenizer.json'));
+  await using model = await load(folder, { threads: 1 });
+  const result = await model.generate('Hello', { maxTokens: 3, logitBias: { 8298: 100 } });
+  expect(result).toMatchObject({ finishReason: 'length', text: '' });
+  expect(model.detokenize([1])).not.toBe('');
+  expect(() => model.detokenize([8298])).toThrow(expect.objectContaining({ code: 'INHOUSE_INVALID_TOKEN' }));
 });
 
 it('a graph damaged in the cache is built again', async () => {
