@@ -121,7 +121,18 @@ function errorCode(error: unknown): string | undefined {
   return (error as NodeJS.ErrnoException | undefined)?.code;
 }
 
-const DISK_ERRORS = ['ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'EACCES', 'EPERM', 'EIO', 'ENOTDIR', 'ENOTEMPTY', 'EEXIST'];
+const DISK_ERRORS = [
+  'ENOSPC',
+  'EDQUOT',
+  'EFBIG',
+  'EROFS',
+  'EACCES',
+  'EPERM',
+  'EIO',
+  'ENOTDIR',
+  'ENOTEMPTY',
+  'EEXIST',
+];
 
 function isDiskError(error: unknown): boolean {
   return DISK_ERRORS.includes(errorCode(error) ?? '');

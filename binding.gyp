@@ -1,0 +1,48 @@
+# Builds inhouse.node with node-gyp or @electron/rebuild; native/CMakeLists.txt builds the same sources with cmake-js.
+{
+  'targets': [{
+    'target_name': 'inhouse',
+    'sources': [
+      'native/addon.cc',
+      'native/javascript/call_queue.cc',
+      'native/javascript/memory_functions.cc',
+      'native/javascript/open_queues.cc',
+      'native/javascript/runner_object.cc',
+      'native/javascript/values.cc',
+      'native/kv/kv_arena.cc',
+      'native/memory/cgroup.cc',
+      'native/memory/gpus.cc',
+      'native/memory/process_memory.cc',
+      'native/memory/read_bandwidth.cc',
+      'native/ort/api.cc',
+      'native/ort/session.cc',
+      'native/platform/posix.cc',
+      'native/platform/windows.cc',
+      'native/runner.cc',
+      'native/sampling/draw.cc',
+      'native/sampling/sampler.cc',
+      'native/sampling/vector_math.cc',
+      'native/step/rows.cc',
+      'native/step/sequence_pass.cc',
+      'native/step/stepper.cc',
+    ],
+    'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],
+    'defines': [
+      'NAPI_VERSION=9',
+      'NODE_ADDON_API_CPP_EXCEPTIONS_ALL',
+      'NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS',
+    ],
+    'cflags!': ['-fno-exceptions'],
+    'cflags_cc!': ['-fno-exceptions', '-fno-rtti', '-std=gnu++17', '-std=gnu++20'],
+    'cflags_cc': ['-std=c++17', '-O3', '-fopenmp-simd', '-fvisibility=hidden'],
+    'xcode_settings': {
+      'GCC_ENABLE_CPP_EXCEPTIONS': 'YES',
+      'CLANG_CXX_LANGUAGE_STANDARD': 'c++17',
+      'MACOSX_DEPLOYMENT_TARGET': '13.0',
+      'OTHER_CPLUSPLUSFLAGS': ['-O3', '-fopenmp-simd'],
+    },
+    'msvs_settings': {
+      'VCCLCompilerTool': { 'ExceptionHandling': 1, 'AdditionalOptions': ['/std:c++17', '/utf-8'] },
+    },
+  }],
+}

@@ -1,0 +1,72 @@
+// Builds the native addon into build/Release when its sources are newer than it. Without a compiler or CMake it says so
+// and succeeds, because the portable runner does the same work; `--required` makes that an error.
+// `--sanitize` builds into build/Sanitize with AddressSanitizer and UndefinedBehaviorSanitizer, for tests.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const required = process.argv.includes('--required');
+const sanitize = process.argv.includes('--sanitize');
+const out = join(root, 'build', ...(sanitize ? ['Sanitize'] : []));
+const addon = join(out, ...(sanitize ? [] : ['Release']), 'inhouse.node');
+
+if (!existsSync(join(root, 'native'))) finish('native addon: no sources here, nothing to build');
+if (isFresh()) finish(`native addon: ${addon} is up to date`);
+const missing = missingTool();
+if (missing) giveUp(missing);
+const begun = Date.now();
+const built = build();
+if (built.status === 0)
+  finish(`native addon: built ${addon} in ${((Date.now() - begun) / 1000).toFixed(0)} s`);
+giveUp(`the build failed:\n${built.stdout}${built.stderr}`);
+
+function isFresh() {
+  if (!existsSync(addon)) return false;
+  const builtAt = statSync(addon).mtimeMs;
+  const sources = readdirSync(join(root, 'native'), { recursive: true }).map((name) =>
+    join(root, 'native', name),
+  );
+  return sources.every((source) => statSync(source).isDirectory() || statSync(source).mtimeMs <= builtAt);
+}
+
+function missingTool() {
+  const runs = (command) => spawnSync(command, ['--version']).status === 0;
+  if (!runs('cmake')) return 'CMake is not installed';
+  const compilers = [process.env.CXX, 'c++', 'g++', 'clang++'].filter(Boolean);
+  if (process.platform !== 'win32' && !compilers.some(runs)) return 'no C++ compiler is installed';
+  return findCmakeJs() === undefined ? 'the development dependency cmake-js is not installed' : undefined;
+}
+
+function findCmakeJs() {
+  try {
+    const manifest = createRequire(import.meta.url).resolve('cmake-js/package.json');
+    return join(dirname(manifest), 'bin', 'cmake-js');
+  } catch {
+    return undefined;
+  }
+}
+
+function build() {
+  const options = ['-d', join(root, 'native'), '-O', out];
+  if (sanitize) options.push('-B', 'Sanitize', '--CDINHOUSE_SANITIZE=ON');
+  const parallel = ['--parallel', process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? '2'];
+  return spawnSync(process.execPath, [findCmakeJs(), 'compile', ...options, ...parallel], {
+    encoding: 'utf8',
+  });
+}
+
+function giveUp(reason) {
+  if (required) {
+    console.error(`native addon: ${reason}`);
+    process.exit(1);
+  }
+  finish(`native addon: not built, the portable runner will be used (${reason.trim()})`);
+}
+
+function finish(message) {
+  console.log(message);
+  process.exit(0);
+}

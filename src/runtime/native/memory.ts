@@ -1,0 +1,22 @@
+// What this process and the machine's GPUs have and use of memory, as the native addon reads it.
+import { type GpuStatistics, nativeAddon, type ProcessMemory } from './addon.js';
+
+export type { GpuStatistics, ProcessMemory } from './addon.js';
+
+/** Undefined where the addon does not load. Costs some tens of microseconds. */
+export function processMemory(): ProcessMemory | undefined {
+  const native = nativeAddon();
+  return native.loaded ? native.addon.processMemory() : undefined;
+}
+
+/** The memory limit in bytes that a container or service manager set for this process (Linux), if there is one. */
+export function cgroupMemoryLimit(root = '/'): number | undefined {
+  const native = nativeAddon();
+  return native.loaded ? native.addon.cgroupMemoryLimit(root) : undefined;
+}
+
+/** NVIDIA GPUs, told by the driver's library NVML; an empty list where there are none, or no driver, or no addon. */
+export async function gpuStatistics(nvmlFile = ''): Promise<readonly GpuStatistics[]> {
+  const native = nativeAddon();
+  return native.loaded ? native.addon.gpus(nvmlFile) : [];
+}
