@@ -13,6 +13,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports["processMemory"] = Napi::Function::New<inhouse::processMemory>(env);
   exports["cgroupMemoryLimit"] = Napi::Function::New<inhouse::cgroupMemoryLimit>(env);
   exports["gpus"] = Napi::Function::New<inhouse::gpus>(env);
+  exports["readBandwidth"] = Napi::Function::New<inhouse::readBandwidth>(env);
   return exports;
 }
 

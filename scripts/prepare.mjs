@@ -1,8 +1,8 @@
 // Makes a checkout ready to run: installs the packages and builds, each only when something changed since last time.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -30,6 +30,12 @@ whenChanged(
   },
 );
 
+// Only what the addon is made of matters here: the script itself says when there is no compiler, which is no failure.
+whenChanged('build/.built', ['native', 'package-lock.json', 'scripts/build-native.mjs'], () => {
+  step('building the native addon');
+  run(process.execPath, [join('scripts', 'build-native.mjs')]);
+});
+
 /** Runs `action` unless the stamp file holds the hash of the sources as they are. */
 function whenChanged(stamp, sources, action) {
   const path = join(root, stamp);
@@ -38,6 +44,7 @@ function whenChanged(stamp, sources, action) {
   const wanted = hash.digest('hex');
   if (existsSync(path) && readFileSync(path, 'utf8') === wanted) return;
   action();
+  mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, wanted);
 }
 

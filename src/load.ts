@@ -10,7 +10,7 @@ import { prepareModel } from './graph/prepare.js';
 import { inhouseHome } from './home.js';
 import { Model } from './model.js';
 import { checkOptions, rule } from './options.js';
-import { openPortableRunner } from './runtime/portable.js';
+import { openRunner, type RunnerChoice } from './runtime/open.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
 
 export interface LoadOptions {
@@ -18,6 +18,11 @@ export interface LoadOptions {
   readonly precision?: 'fp32';
   /** Default 'auto': the best device there is, which is the CPU in this release. */
   readonly device?: 'auto' | 'cpu';
+  /**
+   * What computes: 'native' (the C++ addon), 'portable' (onnxruntime-node alone, slower), or 'auto' (default): native
+   * where it loads.
+   */
+  readonly runner?: RunnerChoice;
   /** Threads that compute one step. Default: as many as the process may use. */
   readonly threads?: number;
   /** Choices that are computed together; more wait. Default 8. */
@@ -41,6 +46,7 @@ export interface LoadOptions {
 const RULES = {
   precision: rule.oneOf('fp32'),
   device: rule.oneOf('auto', 'cpu'),
+  runner: rule.oneOf('auto', 'native', 'portable'),
   threads: rule.integer(1, 256),
   maxBatchSize: rule.integer(1, 256),
   revision: rule.text,
@@ -59,19 +65,14 @@ const RULES = {
  */
 export async function load(name: string = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Model> {
   checkOptions('load', options, RULES);
-  const {
-    precision: _p,
-    device: _d,
-    threads = availableParallelism(),
-    maxBatchSize = 8,
-    ...download
-  } = options;
+  const { precision: _p, device: _d, runner: choice = 'auto', ...rest } = options;
+  const { threads = availableParallelism(), maxBatchSize = 8, ...download } = rest;
   const resolved = await resolveModel(name, download);
   const checkpoint = await openCheckpoint(resolved.folder);
   const tokenizer = await openTokenizer(resolved.folder);
   const prepared = await prepareModel(checkpoint, inhouseHome());
   options.signal?.throwIfAborted();
-  const runner = await openPortableRunner({
+  const runner = await openRunner(choice, {
     config: checkpoint.config,
     ...prepared,
     maxRows: maxBatchSize,

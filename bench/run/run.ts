@@ -4,7 +4,6 @@
 import { type Checkpoint, openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { prepareModel } from '../../src/graph/prepare.js';
 import type { Runner } from '../../src/runtime/runner.js';
-import type { MeasureReadBandwidth } from './bandwidth.js';
 import { measureCase, rowOptions } from './measure.js';
 import { type BenchCase, type BenchPlan, inOrderOf, mostRows, type Setup } from './plan.js';
 import { Random } from './random.js';
@@ -22,7 +21,8 @@ export interface BenchProgress {
 export interface BenchTools {
   /** The folder of derived files, for the graph. */
   readonly home: string;
-  readonly measureReadBandwidth: MeasureReadBandwidth;
+  /** Bytes per second that this many threads read together; undefined where that cannot be measured. */
+  readonly readBandwidth: (threads: number) => Promise<number | undefined>;
   readonly onProgress: (progress: BenchProgress) => void;
   /** Aborting it ends the run with the results of what has been measured so far. */
   readonly signal: AbortSignal;
@@ -70,7 +70,7 @@ class BenchRun {
 
   /** Loads the setup, adds one sample of the load and of every case, and disposes of it. */
   async repeat(repetition: number, { setup, loads, cases }: SetupSamples): Promise<void> {
-    const { signal, onProgress, measureReadBandwidth } = this.#tools;
+    const { signal, onProgress, readBandwidth } = this.#tools;
     const report = (doing: BenchProgress['doing']) => {
       signal.throwIfAborted();
       onProgress({ repetition, repetitions: this.#plan.repetitions, setup, doing });
@@ -82,7 +82,7 @@ class BenchRun {
       loads.push(await this.#loaded(runner, begin));
       for (const { measured, samples, bandwidths } of inOrderOf(repetition, cases)) {
         report(measured);
-        const bandwidth = hasFloor(measured) ? await measureReadBandwidth(setup.threads) : undefined;
+        const bandwidth = hasFloor(measured) ? await readBandwidth(setup.threads) : undefined;
         samples.push(await measureCase(runner, measured, { random: this.#random, signal }));
         if (bandwidth !== undefined) bandwidths.push(bandwidth);
       }

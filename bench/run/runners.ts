@@ -1,7 +1,8 @@
 // The runners that can be measured, by name.
 import { invalidOption, rule } from '../../src/options.js';
-import { openPortableRunner, type RunnerOptions } from '../../src/runtime/portable.js';
-import type { Runner, RunnerInfo } from '../../src/runtime/runner.js';
+import { nativeAddon, openNativeRunner } from '../../src/runtime/native.js';
+import { openPortableRunner } from '../../src/runtime/portable.js';
+import type { Runner, RunnerInfo, RunnerOptions } from '../../src/runtime/runner.js';
 
 interface KnownRunner {
   readonly open: (options: RunnerOptions) => Promise<Runner>;
@@ -10,7 +11,8 @@ interface KnownRunner {
 }
 
 /** Fastest first: 'auto' is the first one that is available. */
-const RUNNERS: Readonly<Partial<Record<RunnerInfo['kind'], KnownRunner>>> = {
+const RUNNERS: Readonly<Record<RunnerInfo['kind'], KnownRunner>> = {
+  native: { open: openNativeRunner, available: () => nativeAddon().loaded },
   portable: { open: openPortableRunner, available: () => true },
 };
 
@@ -20,10 +22,10 @@ const KINDS = Object.keys(RUNNERS) as readonly RunnerInfo['kind'][];
 export function runnerKind(word: string): RunnerInfo['kind'] {
   const expected = rule.oneOf('auto', ...KINDS)(word);
   if (expected !== undefined) throw invalidOption('bench', 'runner', word, expected);
-  return word === 'auto' ? KINDS.find((kind) => RUNNERS[kind]!.available())! : (word as RunnerInfo['kind']);
+  return word === 'auto' ? KINDS.find((kind) => RUNNERS[kind].available())! : (word as RunnerInfo['kind']);
 }
 
 /** Throws a `RunnerError` (`INHOUSE_RUNTIME_LOAD`) when it cannot be had. */
 export function openRunner(kind: RunnerInfo['kind'], options: RunnerOptions): Promise<Runner> {
-  return RUNNERS[kind]!.open(options);
+  return RUNNERS[kind].open(options);
 }

@@ -1,8 +1,12 @@
 // Memory of the process and of GPUs as JavaScript's objects.
 #include "memory_functions.h"
 
+#include <functional>
+#include <utility>
+
 #include "../memory/gpus.h"
 #include "../memory/process_memory.h"
+#include "../memory/read_bandwidth.h"
 
 namespace inhouse {
 namespace {
@@ -25,28 +29,30 @@ Napi::Object fromGpu(Napi::Env env, const Gpu& gpu) {
   return object;
 }
 
-/** Asks the driver, which can take its time, on a thread of Node's pool. */
-class GpuReader : public Napi::AsyncWorker {
+/** Does what takes its time on a thread of Node's pool; its result is made into a value on JavaScript's thread. */
+class Task : public Napi::AsyncWorker {
  public:
-  GpuReader(Napi::Env env, std::string library)
-      : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), library_(std::move(library)) {}
+  using Result = std::function<Napi::Value(Napi::Env)>;
+  using Work = std::function<Result()>;
 
-  Napi::Promise promise() const { return deferred_.Promise(); }
-
-  void Execute() override { gpus_ = readGpus(library_); }
-
-  void OnOK() override {
-    auto list = Napi::Array::New(Env(), gpus_.size());
-    for (std::size_t i = 0; i < gpus_.size(); i++) list[static_cast<std::uint32_t>(i)] = fromGpu(Env(), gpus_[i]);
-    deferred_.Resolve(list);
+  static Napi::Promise run(Napi::Env env, Work work) {
+    auto* task = new Task(env, std::move(work));  // deletes itself when it is done
+    const Napi::Promise promise = task->deferred_.Promise();
+    task->Queue();
+    return promise;
   }
 
+  void Execute() override { result_ = work_(); }
+  void OnOK() override { deferred_.Resolve(result_(Env())); }
   void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
 
  private:
+  Task(Napi::Env env, Work work)
+      : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), work_(std::move(work)) {}
+
   Napi::Promise::Deferred deferred_;
-  std::string library_;
-  std::vector<Gpu> gpus_;
+  Work work_;
+  Result result_;
 };
 
 }  // namespace
@@ -67,10 +73,20 @@ Napi::Value cgroupMemoryLimit(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value gpus(const Napi::CallbackInfo& info) {
-  auto* reader = new GpuReader(info.Env(), info[0].As<Napi::String>());  // deletes itself when it is done
-  const Napi::Promise promise = reader->promise();
-  reader->Queue();
-  return promise;
+  return Task::run(info.Env(), [library = info[0].As<Napi::String>().Utf8Value()]() -> Task::Result {
+    return [gpus = readGpus(library)](Napi::Env env) {
+      auto list = Napi::Array::New(env, gpus.size());
+      for (std::size_t i = 0; i < gpus.size(); i++) list[static_cast<std::uint32_t>(i)] = fromGpu(env, gpus[i]);
+      return list;
+    };
+  });
+}
+
+Napi::Value readBandwidth(const Napi::CallbackInfo& info) {
+  return Task::run(info.Env(), [threads = info[0].As<Napi::Number>().Int32Value()]() -> Task::Result {
+    const double bytesPerSecond = measureReadBandwidth(threads);
+    return [bytesPerSecond](Napi::Env env) { return Napi::Number::New(env, bytesPerSecond); };
+  });
 }
 
 }  // namespace inhouse

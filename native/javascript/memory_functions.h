@@ -8,5 +8,6 @@ namespace inhouse {
 Napi::Value processMemory(const Napi::CallbackInfo& info);
 Napi::Value cgroupMemoryLimit(const Napi::CallbackInfo& info);
 Napi::Value gpus(const Napi::CallbackInfo& info);
+Napi::Value readBandwidth(const Napi::CallbackInfo& info);
 
 }  // namespace inhouse

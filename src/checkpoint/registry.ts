@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CheckpointError } from '../errors.js';
-import { EMBEDDED_MODEL, packageRoot } from './embedded.js';
+import { packageRoot } from '../package-root.js';
+import { EMBEDDED_MODEL } from './embedded.js';
 
 export interface RegistryModel {
   /** Short name; also the name the hub gave the repository before it had organisations. */

@@ -1,7 +1,7 @@
 // What this package is, from its own package.json.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { packageRoot } from '../checkpoint/embedded.js';
+import { packageRoot } from '../package-root.js';
 
 export function packageVersion(): string {
   const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');

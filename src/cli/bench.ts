@@ -65,10 +65,10 @@ async function run(flags: BenchFlags): Promise<void> {
 
   const signal = stopSignal();
   const { benchModel } = await import('../../bench/run/bench.js');
-  const { measureReadBandwidth } = await import('../../bench/run/bandwidth.js');
+  const { readBandwidth } = await import('../runtime/native/memory.js');
   const subject = await subjectOf(flags, signal);
   const progress = benchProgress();
-  const tools = { home: inhouseHome(), signal, measureReadBandwidth, onProgress: progress.onProgress };
+  const tools = { home: inhouseHome(), signal, readBandwidth, onProgress: progress.onProgress };
   const report = await benchModel(subject, options, tools).finally(progress.end);
 
   const { printedReport } = await import('../../bench/run/report.js');

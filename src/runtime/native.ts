@@ -2,15 +2,16 @@
 import { DisposedError, type ErrorCode, InhouseError, InvalidInputError, RunnerError } from '../errors.js';
 import { type AddonFailure, type AddonRunner, type AddonRunnerOptions, nativeAddon } from './native/addon.js';
 import { onnxRuntimeLibrary } from './native/library.js';
-import type { RunnerOptions } from './portable.js';
-import type {
-  RowOptions,
-  Runner,
-  RunnerInfo,
-  RunnerStatistics,
-  ScoreOptions,
-  ScoreResult,
-  TokenChoice,
+import {
+  type RowOptions,
+  type Runner,
+  type RunnerInfo,
+  type RunnerOptions,
+  type RunnerStatistics,
+  runnerInfo,
+  type ScoreOptions,
+  type ScoreResult,
+  type TokenChoice,
 } from './runner.js';
 
 export { type NativeAddon, nativeAddon } from './native/addon.js';
@@ -52,7 +53,7 @@ export async function openNativeRunner(options: NativeRunnerOptions): Promise<Na
   try {
     const runner = new native.addon.Runner(toAddonOptions(options));
     try {
-      return new AddonBackedRunner(runner, describe(options, await runner.load()));
+      return new AddonBackedRunner(runner, runnerInfo('native', options, await runner.load()));
     } catch (failure) {
       await runner.dispose();
       throw failure;
@@ -203,20 +204,4 @@ function toError(failure: unknown, otherwise: 'INHOUSE_RUNTIME_LOAD' | 'INHOUSE_
     default:
       return new RunnerError(otherwise, `The native addon failed: ${message ?? String(failure)}`, facts);
   }
-}
-
-function describe({ config, maxRows, threads }: RunnerOptions, runtimeVersion: string): RunnerInfo {
-  const { contextLength, vocabularySize, layers, width } = config;
-  return {
-    kind: 'native',
-    device: 'cpu',
-    precision: 'fp32',
-    maxRows,
-    contextLength,
-    vocabularySize,
-    layers,
-    width,
-    threads,
-    runtimeVersion,
-  };
 }

@@ -1,29 +1,19 @@
 // The Runner that needs nothing but onnxruntime-node: a worker thread computes, the caller's event loop stays free.
 // Slower than the native runner, because onnxruntime-node copies every output; same results.
 import { Piscina } from 'piscina';
-import type { Gpt2Config } from '../checkpoint/config.js';
 import { DisposedError, InvalidInputError, RunnerError } from '../errors.js';
 import type { Answer, Call, Calls } from './portable/worker.js';
-import type {
-  RowOptions,
-  Runner,
-  RunnerInfo,
-  RunnerStatistics,
-  ScoreOptions,
-  ScoreResult,
-  TokenChoice,
+import {
+  type RowOptions,
+  type Runner,
+  type RunnerInfo,
+  type RunnerOptions,
+  type RunnerStatistics,
+  runnerInfo,
+  type ScoreOptions,
+  type ScoreResult,
+  type TokenChoice,
 } from './runner.js';
-
-export interface RunnerOptions {
-  readonly config: Gpt2Config;
-  /** The `.onnx` file, and the folder of the weight files it refers to. */
-  readonly graphFile: string;
-  readonly weightsFolder: string;
-  /** Rows that can be open at once. */
-  readonly maxRows: number;
-  /** Threads that compute one step. */
-  readonly threads: number;
-}
 
 /** Throws a `RunnerError` (`INHOUSE_RUNTIME_LOAD`) when ONNX Runtime cannot load the graph or its weights. */
 export async function openPortableRunner(options: RunnerOptions): Promise<Runner> {
@@ -37,7 +27,7 @@ export async function openPortableRunner(options: RunnerOptions): Promise<Runner
   });
   try {
     const runtimeVersion = await call(pool, 'load', options);
-    return new PortableRunner(pool, describe(options, runtimeVersion));
+    return new PortableRunner(pool, runnerInfo('portable', options, runtimeVersion));
   } catch (error) {
     await pool.destroy();
     throw error;
@@ -150,20 +140,4 @@ function crashed(name: string, cause: unknown): RunnerError {
   return new RunnerError('INHOUSE_RUNTIME_STEP', `The runner's worker thread failed in ${name}: ${reason}`, {
     cause,
   });
-}
-
-function describe({ config, maxRows, threads }: RunnerOptions, runtimeVersion: string): RunnerInfo {
-  const { contextLength, vocabularySize, layers, width } = config;
-  return {
-    kind: 'portable',
-    device: 'cpu',
-    precision: 'fp32',
-    maxRows,
-    contextLength,
-    vocabularySize,
-    layers,
-    width,
-    threads,
-    runtimeVersion,
-  };
 }

@@ -1,5 +1,6 @@
 // What one loaded model can do, whoever computes it: the contract between the engine and the runners.
 // A runner holds KV rows and samples; it knows nothing of requests, text, stop strings or fairness.
+import type { Gpt2Config } from '../checkpoint/config.js';
 
 /** How the next token of a row is chosen. All fields are set: the defaults are the engine's business. */
 export interface SamplingSettings {
@@ -105,6 +106,40 @@ export interface RunnerInfo {
   readonly threads: number;
   /** ONNX Runtime's version. */
   readonly runtimeVersion: string;
+}
+
+/** What it takes to open a runner. */
+export interface RunnerOptions {
+  readonly config: Gpt2Config;
+  /** The `.onnx` file, and the folder of the weight files it refers to. */
+  readonly graphFile: string;
+  readonly weightsFolder: string;
+  /** Rows that can be open at once. */
+  readonly maxRows: number;
+  /** Threads that compute one step. */
+  readonly threads: number;
+}
+
+/** What a runner opened with these options says of itself. */
+export function runnerInfo(
+  kind: RunnerInfo['kind'],
+  options: RunnerOptions,
+  runtimeVersion: string,
+): RunnerInfo {
+  const { config, maxRows, threads } = options;
+  const { contextLength, vocabularySize, layers, width } = config;
+  return {
+    kind,
+    device: 'cpu',
+    precision: 'fp32',
+    maxRows,
+    contextLength,
+    vocabularySize,
+    layers,
+    width,
+    threads,
+    runtimeVersion,
+  };
 }
 
 /**

@@ -43,7 +43,7 @@ async function run(
   const results = await runBench(tiny, planBench(options, tiny.config.contextLength), {
     home,
     signal: controller.signal,
-    measureReadBandwidth: async () => bandwidth,
+    readBandwidth: async () => bandwidth,
     onProgress: (step) => {
       progress.push(step);
       during(step, () => controller.abort());
@@ -115,7 +115,7 @@ describe('runBench', () => {
     const tools = {
       home,
       signal: new AbortController().signal,
-      measureReadBandwidth: async () => undefined,
+      readBandwidth: async () => undefined,
       onProgress: () => {},
     };
     const gone = { ...tiny, folder: join(home, 'gone') };

@@ -3,8 +3,9 @@ import { homedir, tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { embeddedModelFolder, packageRoot } from '#inhouse/checkpoint/embedded.js';
+import { embeddedModelFolder } from '#inhouse/checkpoint/embedded.js';
 import { resolveModel } from '#inhouse/checkpoint/resolve.js';
+import { packageRoot } from '#inhouse/package-root.js';
 import { COMMIT, hubSandbox, MODEL, modelFiles } from '../support/hub-sandbox.js';
 
 const sandbox = hubSandbox();

@@ -2,12 +2,12 @@
 import { spawnSync } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { NativeRunnerOptions } from '#inhouse/runtime/native.js';
-import { GREEDY } from '../support/runners.js';
-import { MODEL, prepareRandom, script, skipped, temporaryFolder } from './support.js';
+import { GREEDY, nativeMissing } from '../support/runners.js';
+import { MODEL, prepareRandom, script, temporaryFolder } from './support.js';
 
 const hasLimits = process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0;
 
-describe.skipIf(skipped ?? !hasLimits)('a process that runs out of address space', () => {
+describe.skipIf(nativeMissing ?? !hasLimits)('a process that runs out of address space', () => {
   const folder = temporaryFolder();
   let options: NativeRunnerOptions;
   beforeAll(async () => {

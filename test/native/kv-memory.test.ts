@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type NativeRunner, openNativeRunner } from '#inhouse/runtime/native.js';
 import { Random } from '../support/random.js';
-import { GREEDY } from '../support/runners.js';
-import { MODEL, prepareRandom, skipped, temporaryFolder } from './support.js';
+import { GREEDY, nativeMissing } from '../support/runners.js';
+import { MODEL, prepareRandom, temporaryFolder } from './support.js';
 
 const BLOCKS = 2 * MODEL.layers * MODEL.heads; // K and V of every head of every layer
 const POSITION_BYTES = MODEL.headSize * 4; // of one head
 
-describe.skipIf(skipped ?? process.platform !== 'linux')('KV memory', () => {
+describe.skipIf(nativeMissing ?? process.platform !== 'linux')('KV memory', () => {
   const folder = temporaryFolder();
   let runner: NativeRunner;
   beforeEach(async () => {

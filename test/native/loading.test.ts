@@ -5,7 +5,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { RunnerError } from '#inhouse/errors.js';
 import { addonFiles, findAddon } from '#inhouse/runtime/native/addon.js';
 import { type NativeRunnerOptions, openNativeRunner } from '#inhouse/runtime/native.js';
-import { buildLibrary, prepareRandom, skipped, temporaryFolder } from './support.js';
+import { nativeMissing } from '../support/runners.js';
+import { buildLibrary, prepareRandom, temporaryFolder } from './support.js';
 
 const folder = temporaryFolder();
 
@@ -28,7 +29,7 @@ describe('finding the addon', () => {
     });
   });
 
-  it.skipIf(skipped)('takes the next one when a prebuilt one does not load', () => {
+  it.skipIf(nativeMissing)('takes the next one when a prebuilt one does not load', () => {
     const [prebuilt, built] = addonFiles(join(folder, 'both'));
     const [, real] = addonFiles(join(import.meta.dirname, '..', '..'));
     mkdirSync(join(prebuilt!, '..'), { recursive: true });
@@ -39,7 +40,7 @@ describe('finding the addon', () => {
   });
 });
 
-describe.skipIf(skipped)('opening a native runner', () => {
+describe.skipIf(nativeMissing)('opening a native runner', () => {
   let options: NativeRunnerOptions;
   beforeAll(async () => {
     options = await prepareRandom(folder);

@@ -3,11 +3,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { cgroupMemoryLimit, gpuStatistics, processMemory } from '#inhouse/runtime/native/memory.js';
-import { buildLibrary, skipped, temporaryFolder } from './support.js';
+import { nativeMissing } from '../support/runners.js';
+import { buildLibrary, temporaryFolder } from './support.js';
 
 const MIB = 2 ** 20;
 
-describe.skipIf(skipped)('process memory', () => {
+describe.skipIf(nativeMissing)('process memory', () => {
   it('agrees with what Node.js says', () => {
     const { residentBytes, peakBytes } = processMemory()!;
     expect(Math.abs(residentBytes - process.memoryUsage.rss())).toBeLessThan(32 * MIB);
@@ -29,7 +30,7 @@ describe.skipIf(skipped)('process memory', () => {
   });
 });
 
-describe.skipIf(skipped ?? process.platform !== 'linux')('the memory limit of a control group', () => {
+describe.skipIf(nativeMissing ?? process.platform !== 'linux')('the memory limit of a control group', () => {
   const folder = temporaryFolder();
   let systems = 0;
 
@@ -77,7 +78,7 @@ describe.skipIf(skipped ?? process.platform !== 'linux')('the memory limit of a 
   });
 });
 
-describe.skipIf(skipped ?? process.platform === 'win32')('GPUs', () => {
+describe.skipIf(nativeMissing ?? process.platform === 'win32')('GPUs', () => {
   const folder = temporaryFolder();
   let driver: string | undefined;
   beforeAll(() => {

@@ -4,15 +4,15 @@ import { type NativeRunner, openNativeRunner } from '#inhouse/runtime/native.js'
 import { openPortableRunner } from '#inhouse/runtime/portable.js';
 import type { Runner, SamplingSettings, TokenChoice } from '#inhouse/runtime/runner.js';
 import { Random } from '../support/random.js';
-import { GREEDY } from '../support/runners.js';
-import { MODEL, prepareRandom, skipped, temporaryFolder } from './support.js';
+import { GREEDY, nativeMissing } from '../support/runners.js';
+import { MODEL, prepareRandom, temporaryFolder } from './support.js';
 
 const PROMPTS = 50;
 const STEPS = 40;
 /** The runners run the same kernels; only their buffers' sizes differ. */
 const TOLERANCE = 1e-4;
 
-describe.skipIf(skipped)('native and portable', () => {
+describe.skipIf(nativeMissing)('native and portable', () => {
   const folder = temporaryFolder();
   let native: NativeRunner;
   let portable: Runner;

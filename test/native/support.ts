@@ -1,4 +1,4 @@
-// Opens native runners for tests, as test/support/runners.ts opens portable ones, and builds small C libraries.
+// What the tests of the native addon share: folders, a prepared model, small C libraries.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,24 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 import { openCheckpoint } from '#inhouse/checkpoint/checkpoint.js';
 import { prepareModel } from '#inhouse/graph/prepare.js';
-import {
-  type NativeRunner,
-  type NativeRunnerOptions,
-  nativeAddon,
-  openNativeRunner,
-} from '#inhouse/runtime/native.js';
+import type { NativeRunnerOptions } from '#inhouse/runtime/native.js';
 import { type RandomCheckpoint, writeRandomCheckpoint } from '../support/random-checkpoint.js';
 import type { OpenOptions } from '../support/runners.js';
-
-/** Why native tests are skipped on this machine, or undefined where they run. */
-export const skipped = skipReason();
-
-function skipReason(): string | undefined {
-  const native = nativeAddon();
-  if (native.loaded) return undefined;
-  console.warn(`skipped: ${native.reason}; node scripts/build-native.mjs builds it`);
-  return native.reason;
-}
 
 /** A folder that lasts as long as the test file. */
 export function temporaryFolder(): string {
@@ -55,21 +40,6 @@ export async function prepareRandom(
   const opened = await openCheckpoint(writeRandomCheckpoint(join(folder, 'checkpoint'), checkpoint));
   const prepared = await prepareModel(opened, join(folder, 'home'));
   return { config: opened.config, ...prepared, maxRows, threads };
-}
-
-/** For the contract suite: a runner with an artefact cache of its own, which is deleted once the graph is loaded. */
-export async function openNative(
-  folder: string,
-  { maxRows = 4, threads = 1 }: OpenOptions = {},
-): Promise<NativeRunner> {
-  const home = mkdtempSync(join(tmpdir(), 'inhouse-test-home-'));
-  try {
-    const checkpoint = await openCheckpoint(folder);
-    const prepared = await prepareModel(checkpoint, home);
-    return await openNativeRunner({ config: checkpoint.config, ...prepared, maxRows, threads });
-  } finally {
-    rmSync(home, { recursive: true, force: true });
-  }
 }
 
 /** Compiles C source to a shared library in `folder`; undefined, with a message, where there is no compiler. */

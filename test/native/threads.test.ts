@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type NativeRunnerOptions, openNativeRunner } from '#inhouse/runtime/native.js';
-import { GREEDY } from '../support/runners.js';
-import { prepareRandom, script, skipped, temporaryFolder } from './support.js';
+import { GREEDY, nativeMissing } from '../support/runners.js';
+import { prepareRandom, script, temporaryFolder } from './support.js';
 
-describe.skipIf(skipped)('threads', () => {
+describe.skipIf(nativeMissing)('threads', () => {
   const folder = temporaryFolder();
   let options: NativeRunnerOptions;
   beforeAll(async () => {

@@ -1,6 +1,6 @@
 // The native runner keeps the runner contract.
 import { describe } from 'vitest';
-import { openNative, skipped } from '../native/support.js';
+import { nativeMissing, openNative } from '../support/runners.js';
 import { describeRunnerContract } from './runner-contract.js';
 
-describe.skipIf(skipped)('native runner', () => describeRunnerContract('native runner', openNative));
+describe.skipIf(nativeMissing)('native runner', () => describeRunnerContract('native runner', openNative));

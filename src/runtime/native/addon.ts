@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { packageRoot } from '../../checkpoint/embedded.js';
+import { packageRoot } from '../../package-root.js';
 import type { RunnerStatistics, TokenChoice } from '../runner.js';
 
 /** Everything is set: defaults are the caller's business. */
@@ -109,6 +109,8 @@ export interface Addon {
   cgroupMemoryLimit(root: string): number | undefined;
   /** `library` is NVML's file; empty for the system's. */
   gpus(library: string): Promise<GpuStatistics[]>;
+  /** Bytes per second that this many threads read together from memory that no cache holds. Takes about a second. */
+  readBandwidth(threads: number): Promise<number>;
 }
 
 export type NativeAddon =

@@ -20,3 +20,12 @@ export async function gpuStatistics(nvmlFile = ''): Promise<readonly GpuStatisti
   const native = nativeAddon();
   return native.loaded ? native.addon.gpus(nvmlFile) : [];
 }
+
+/**
+ * Bytes per second that `threads` threads together read from memory that no cache holds: what bounds a decode step.
+ * Undefined where the addon does not load. Takes about a second and half a gigabyte.
+ */
+export async function readBandwidth(threads: number): Promise<number | undefined> {
+  const native = nativeAddon();
+  return native.loaded ? native.addon.readBandwidth(threads) : undefined;
+}
