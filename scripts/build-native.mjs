@@ -1,6 +1,7 @@
 // Builds the native addon into build/Release when its sources are newer than it. Without a compiler or CMake it says so
 // and succeeds, because the portable runner does the same work; `--required` makes that an error.
-// `--sanitize` builds into build/Sanitize with AddressSanitizer and UndefinedBehaviorSanitizer, for tests.
+// `--sanitize` builds into build/Sanitize with AddressSanitizer and UndefinedBehaviorSanitizer, for tests; `--prebuild`
+// builds into build/Prebuild what scripts/prebuild.mjs ships.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,9 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const required = process.argv.includes('--required');
-const sanitize = process.argv.includes('--sanitize');
-const out = join(root, 'build', ...(sanitize ? ['Sanitize'] : []));
-const addon = join(out, ...(sanitize ? [] : ['Release']), 'inhouse.node');
+const { out, addon, options } = chooseVariant();
 
 if (!existsSync(join(root, 'native'))) finish('native addon: no sources here, nothing to build');
 if (isFresh()) finish(`native addon: ${addon} is up to date`);
@@ -22,6 +21,23 @@ const built = build();
 if (built.status === 0)
   finish(`native addon: built ${addon} in ${((Date.now() - begun) / 1000).toFixed(0)} s`);
 giveUp(`the build failed:\n${built.stdout}${built.stderr}`);
+
+/** Where to build, what comes out, and what cmake-js is told for it. */
+function chooseVariant() {
+  const folder = join(root, 'build');
+  if (process.argv.includes('--sanitize')) {
+    const out = join(folder, 'Sanitize');
+    return { out, addon: join(out, 'inhouse.node'), options: ['-B', 'Sanitize', '--CDINHOUSE_SANITIZE=ON'] };
+  }
+  const out = process.argv.includes('--prebuild') ? join(folder, 'Prebuild') : folder;
+  // On Linux a prebuilt addon brings the C++ library along, because that of an older distribution lacks symbols of a newer
+  // compiler's. Not libgcc_s: Node.js itself needs it, and linked in it would ask for a newer C library. Sections that
+  // nothing refers to go, for the same reason: the C++ library's random_device alone would ask for glibc 2.36.
+  const link = '-static-libstdc++ -Wl,--exclude-libs,ALL -Wl,--gc-sections -s';
+  const options =
+    out !== folder && process.platform === 'linux' ? [`--CDCMAKE_SHARED_LINKER_FLAGS=${link}`] : [];
+  return { out, addon: join(out, 'Release', 'inhouse.node'), options };
+}
 
 function isFresh() {
   if (!existsSync(addon)) return false;
@@ -50,10 +66,9 @@ function findCmakeJs() {
 }
 
 function build() {
-  const options = ['-d', join(root, 'native'), '-O', out];
-  if (sanitize) options.push('-B', 'Sanitize', '--CDINHOUSE_SANITIZE=ON');
+  const folders = ['-d', join(root, 'native'), '-O', out];
   const parallel = ['--parallel', process.env.CMAKE_BUILD_PARALLEL_LEVEL ?? '2'];
-  return spawnSync(process.execPath, [findCmakeJs(), 'compile', ...options, ...parallel], {
+  return spawnSync(process.execPath, [findCmakeJs(), 'compile', ...folders, ...options, ...parallel], {
     encoding: 'utf8',
   });
 }

@@ -11,6 +11,7 @@ import {
   memoryFacts,
 } from './doctor-machine.js';
 import {
+  type AddonState,
   addonState,
   type ProviderState,
   providerStates,
@@ -32,7 +33,7 @@ export interface DoctorFacts {
   readonly version: string;
   readonly node: { readonly version: string; readonly platform: string; readonly arch: string };
   readonly runtime: RuntimeLibrary | null;
-  readonly addon: ReturnType<typeof addonState>;
+  readonly addon: AddonState;
   readonly providers: readonly ProviderState[];
   readonly selfTest: SelfTest;
   readonly cpu: CpuFacts;
@@ -96,11 +97,8 @@ export function problemsOf({ node, runtime, selfTest, caches }: DoctorFacts): re
   }
   if (runtime === null) {
     problems.push('onnxruntime-node is not installed. Install the dependencies again (npm install).');
-  } else if (!runtime.found) {
-    problems.push(
-      `ONNX Runtime ${runtime.version} has no library for ${node.platform} ${node.arch} (${runtime.file}). ` +
-        'Install the dependencies on this very platform; if it stays so, the platform is not supported.',
-    );
+  } else if (runtime.problem !== null) {
+    problems.push(runtime.problem);
   }
   if (!selfTest.ok) problems.push(`The embedded model does not run: ${selfTest.reason}`);
   for (const { holds, folder, writable } of caches) {
@@ -113,8 +111,20 @@ export function problemsOf({ node, runtime, selfTest, caches }: DoctorFacts): re
   return problems;
 }
 
-export function notesOf({ runtime, providers, gpus, caches, environment }: DoctorFacts): readonly string[] {
+export function notesOf({
+  runtime,
+  addon,
+  providers,
+  gpus,
+  caches,
+  environment,
+}: DoctorFacts): readonly string[] {
   const notes: string[] = [];
+  if (!addon.inUse) {
+    notes.push(
+      'The portable runner is used, which is slower; in a checkout, `node scripts/build-native.mjs` builds the addon.',
+    );
+  }
   const cuda = providers.find(({ name }) => name === 'cuda');
   if (cuda !== undefined && runtime !== null && !cuda.loads) notes.push(cudaAdvice(runtime));
   else if (gpus.length > 0) notes.push('There is a GPU, but this release computes on the CPU only.');

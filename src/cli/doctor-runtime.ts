@@ -1,16 +1,19 @@
 // What `inhouse doctor` finds out about the runtime: ONNX Runtime's library, its providers, and one real generation.
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { onnxRuntimeLibrary } from '../runtime/native/library.js';
+import { nativeAddon } from '../runtime/native.js';
 
 export interface RuntimeLibrary {
   readonly version: string;
-  /** Where onnxruntime-node keeps the library for this platform. */
+  /** Where onnxruntime-node keeps the library for this platform, and where providers belong. */
   readonly folder: string;
-  readonly file: string;
-  readonly found: boolean;
+  /** Null when it is missing. */
+  readonly file: string | null;
+  readonly problem: string | null;
 }
 
 export interface ProviderState {
@@ -29,24 +32,17 @@ export type SelfTest =
 
 const PROBE_TIMEOUT_MS = 20_000;
 const SELF_TEST_TOKENS = 4;
-const LIBRARY_NAMES: Readonly<Partial<Record<NodeJS.Platform, string>>> = {
-  linux: 'libonnxruntime.so.1',
-  darwin: 'libonnxruntime.1.dylib',
-  win32: 'onnxruntime.dll',
-};
-
 /** Undefined when onnxruntime-node is not installed. */
 export function runtimeLibrary(): RuntimeLibrary | undefined {
   const manifest = findManifest();
   if (manifest === undefined) return undefined;
-  const { version, binary } = JSON.parse(readFileSync(manifest, 'utf8')) as {
-    readonly version: string;
-    readonly binary: { readonly napi_versions: readonly number[] };
-  };
-  const api = `napi-v${binary.napi_versions[0]}`;
-  const folder = join(dirname(manifest), 'bin', api, process.platform, process.arch);
-  const file = join(folder, LIBRARY_NAMES[process.platform] ?? 'libonnxruntime.so.1');
-  return { version, folder, file, found: existsSync(file) };
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { readonly version: string };
+  try {
+    const file = onnxRuntimeLibrary();
+    return { version, folder: dirname(file), file, problem: null };
+  } catch (error) {
+    return { version, folder: dirname(manifest), file: null, problem: (error as Error).message };
+  }
 }
 
 /** The state of every provider that this build of ONNX Runtime can name; none when its binding does not load. */
@@ -56,9 +52,16 @@ export async function providerStates(): Promise<readonly ProviderState[]> {
   return Promise.all(known.map(async ({ name, bundled }) => ({ name, bundled, ...(await probe(name)) })));
 }
 
-/** The native addon is not part of this release. */
-export function addonState(): { readonly inUse: boolean; readonly detail: string } {
-  return { inUse: false, detail: 'portable runner in use' };
+export interface AddonState {
+  /** Whether `load` takes the native runner on this machine. */
+  readonly inUse: boolean;
+  /** The addon's file, or why there is none. */
+  readonly detail: string;
+}
+
+export function addonState(): AddonState {
+  const native = nativeAddon();
+  return native.loaded ? { inUse: true, detail: native.file } : { inUse: false, detail: native.reason };
 }
 
 /** Loads the embedded model and generates a few tokens: what has to work, works. */

@@ -20,7 +20,7 @@ it('finds that this machine runs the embedded model, and tells no secret', async
     ok: true,
     problems: [],
     node: { version: process.version, platform: process.platform, arch: process.arch },
-    runtime: { found: true },
+    runtime: { file: expect.stringContaining('onnxruntime'), problem: null },
     selfTest: { ok: true, tokens: 4 },
     caches: [
       { holds: 'artefacts', folder: environment.INHOUSE_HOME, writable: true },
@@ -44,8 +44,8 @@ it('ends with code 1 and says what to do where the artefact cache cannot be writ
 const HEALTHY: DoctorFacts = {
   version: '1.0.0',
   node: { version: 'v20.0.0', platform: 'linux', arch: 'x64' },
-  runtime: { version: '1.0.0', folder: '/runtime', file: '/runtime/library', found: true },
-  addon: { inUse: false, detail: 'portable runner in use' },
+  runtime: { version: '1.0.0', folder: '/runtime', file: '/runtime/library', problem: null },
+  addon: { inUse: true, detail: '/addon' },
   providers: [{ name: 'cpu', bundled: true, loads: true, reason: null }],
   selfTest: { ok: true, loadMs: 1, generateMs: 1, tokens: 4 },
   cpu: { model: 'processor', available: 2, features: [] },
@@ -73,8 +73,8 @@ describe('what is a problem', () => {
     { what: 'no ONNX Runtime', broken: { runtime: null }, says: /not installed.*npm install/ },
     {
       what: 'a platform without a library',
-      broken: { runtime: { version: '1.0.0', folder: '/r', file: '/r/library', found: false } },
-      says: /no library for linux x64 \(\/r\/library\)/,
+      broken: { runtime: { version: '1.0.0', folder: '/r', file: null, problem: 'no library for it' } },
+      says: /no library for it/,
     },
     {
       what: 'a self-test that fails',
@@ -86,6 +86,11 @@ describe('what is a problem', () => {
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(says);
   });
+});
+
+it('says that the portable runner is used, and how to have the other', () => {
+  const [note] = notesOf({ ...HEALTHY, addon: { inUse: false, detail: 'no compiler' } });
+  expect(note).toMatch(/portable runner.*build-native/);
 });
 
 it('says where the files of CUDA go if it does not load', () => {
