@@ -16,6 +16,7 @@ if (!existsSync(join(root, 'native'))) finish('native addon: no sources here, no
 if (isFresh()) finish(`native addon: ${addon} is up to date`);
 const missing = missingTool();
 if (missing) giveUp(missing);
+if (!process.argv.includes('--prebuild')) warnOfPrebuilt();
 const begun = Date.now();
 const built = build();
 if (built.status === 0)
@@ -29,14 +30,27 @@ function chooseVariant() {
     const out = join(folder, 'Sanitize');
     return { out, addon: join(out, 'inhouse.node'), options: ['-B', 'Sanitize', '--CDINHOUSE_SANITIZE=ON'] };
   }
-  const out = process.argv.includes('--prebuild') ? join(folder, 'Prebuild') : folder;
-  // On Linux a prebuilt addon brings the C++ library along, because that of an older distribution lacks symbols of a newer
-  // compiler's. Not libgcc_s: Node.js itself needs it, and linked in it would ask for a newer C library. Sections that
-  // nothing refers to go, for the same reason: the C++ library's random_device alone would ask for glibc 2.36.
-  const link = '-static-libstdc++ -Wl,--exclude-libs,ALL -Wl,--gc-sections -s';
-  const options =
-    out !== folder && process.platform === 'linux' ? [`--CDCMAKE_SHARED_LINKER_FLAGS=${link}`] : [];
-  return { out, addon: join(out, 'Release', 'inhouse.node'), options };
+  if (process.argv.includes('--prebuild')) {
+    const out = join(folder, 'Prebuild');
+    return { out, addon: join(out, 'Release', 'inhouse.node'), options: prebuildOptions() };
+  }
+  return { out: folder, addon: join(folder, 'Release', 'inhouse.node'), options: [] };
+}
+
+/**
+ * On Linux a prebuilt addon brings the C++ library along, because that of an older distribution lacks symbols of a newer
+ * compiler's. Not libgcc_s: Node.js itself needs it, and linked in it would ask for a newer C library. Code that nothing
+ * refers to goes for the same reason: the random_device of the C++ library alone would ask for glibc 2.36.
+ */
+function prebuildOptions() {
+  if (process.platform !== 'linux') return [];
+  return ['--CDCMAKE_SHARED_LINKER_FLAGS=-static-libstdc++ -Wl,--exclude-libs,ALL -Wl,--gc-sections -s'];
+}
+
+function warnOfPrebuilt() {
+  const prebuilt = join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'inhouse.node');
+  if (existsSync(prebuilt))
+    console.log(`native addon: delete ${prebuilt} to use a new build: it is loaded first`);
 }
 
 function isFresh() {

@@ -23,7 +23,7 @@ const faults = [];
 for (const target of targets) {
   const file = join(prebuilds, target, 'inhouse.node');
   const { facts, faults: found } = check(file, target);
-  console.log(`${file}: ${facts.join(', ')}`);
+  if (facts.length > 0) console.log(`${file}: ${facts.join(', ')}`);
   faults.push(...found.map((fault) => `${file} ${fault}`));
 }
 if (faults.length > 0) fail(faults);
@@ -35,7 +35,7 @@ function check(file, target) {
   if (built !== target) {
     return { facts: [], faults: [`is built for ${built ?? 'no platform we know'}, not for ${target}`] };
   }
-  const facts = [`${Math.ceil(bytes.length / 1000)} kB`];
+  const facts = [`${Math.round(bytes.length / 1000)} kB`];
   const faults = [];
   if (bytes.length > MAX_BYTES)
     faults.push(`has ${bytes.length} bytes, more than ${MAX_BYTES}: strip its symbols`);

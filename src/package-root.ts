@@ -30,3 +30,11 @@ function isPackage(folder: string): boolean {
     return false; // no package.json here, or not one that a package manager would take
   }
 }
+
+/**
+ * The path by which native code finds a file. Electron packs an application into one archive, `app.asar`, and makes only
+ * JavaScript believe that its files exist; what native code opens has to be unpacked beside it (`asarUnpack`).
+ */
+export function onDisk(path: string): string {
+  return path.replace(/\bapp\.asar(?=[\\/])/, 'app.asar.unpacked');
+}

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { packageRoot } from '../../package-root.js';
+import { onDisk, packageRoot } from '../../package-root.js';
 import type { RunnerStatistics, TokenChoice } from '../runner.js';
 
 /** Everything is set: defaults are the caller's business. */
@@ -121,7 +121,7 @@ let found: NativeAddon | undefined;
 
 /** The addon: a prebuilt one of this package, else one that was built in it, else the reason why there is none. */
 export function nativeAddon(): NativeAddon {
-  found ??= findAddon(packageRoot());
+  found ??= findAddon(onDisk(packageRoot()));
   return found;
 }
 

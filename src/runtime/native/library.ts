@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { RunnerError } from '../../errors.js';
+import { onDisk } from '../../package-root.js';
 
 /** The names of the library on this platform; on macOS and Linux a version may follow. */
 const LIBRARY: Readonly<Partial<Record<NodeJS.Platform, RegExp>>> = {
@@ -41,7 +42,7 @@ function libraryFolder(): string {
   } catch (cause) {
     throw new RunnerError('INHOUSE_RUNTIME_LOAD', 'onnxruntime-node is not installed.', { cause });
   }
-  const bin = join(dirname(manifest), 'bin');
+  const bin = onDisk(join(dirname(manifest), 'bin'));
   const api = existsSync(bin) ? readdirSync(bin).find((entry) => entry.startsWith('napi-v')) : undefined;
   return join(bin, api ?? 'napi-v6', process.platform, process.arch);
 }
