@@ -1,26 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SamplingSettings } from '#inhouse/runtime/runner.js';
 import { logSumExp, topLogprobs } from '#inhouse/runtime/sampling/logprobs.js';
 import { philox4x32, uniform } from '#inhouse/runtime/sampling/philox.js';
 import { argmax, Sampler } from '#inhouse/runtime/sampling/sampler.js';
 import { TopDown } from '#inhouse/runtime/sampling/top-down.js';
-
-const GREEDY: SamplingSettings = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  presencePenalty: 0,
-  frequencyPenalty: 0,
-  logitBias: { ids: [], values: [] },
-  seed: 1,
-  stream: 0,
-  stopTokenIds: [],
-  minTokens: 0,
-  logprobs: undefined,
-};
+import { GREEDY } from '../support/runners.js';
 
 describe('philox', () => {
   it('gives the known answers of Random123', () => {

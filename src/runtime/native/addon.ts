@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { onDisk, packageRoot } from '../../package-root.js';
-import type { RunnerStatistics, TokenChoice } from '../runner.js';
+import type { RunnerStatistics, SamplingSettings, TokenChoice } from '../runner.js';
 
 /** Everything is set: defaults are the caller's business. */
 export interface AddonRunnerOptions {
@@ -30,21 +30,10 @@ export interface AddonRowOptions {
   readonly capacity: number;
   readonly prompt: Float64Array;
   readonly output: Float64Array;
-  readonly sampling: {
-    readonly temperature: number;
-    readonly topK: number;
-    readonly topP: number;
-    readonly minP: number;
-    readonly repetitionPenalty: number;
-    readonly presencePenalty: number;
-    readonly frequencyPenalty: number;
+  readonly sampling: Omit<SamplingSettings, 'logitBias' | 'stopTokenIds'> & {
     readonly biasIds: Float64Array;
     readonly biasValues: Float64Array;
-    readonly seed: number;
-    readonly stream: number;
     readonly stopTokenIds: Float64Array;
-    readonly minTokens: number;
-    readonly logprobs: number | undefined;
   };
 }
 
