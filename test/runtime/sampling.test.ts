@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { logSumExp, topLogprobs } from '#inhouse/runtime/sampling/logprobs.js';
 import { philox4x32, uniform } from '#inhouse/runtime/sampling/philox.js';
 import { argmax, Sampler } from '#inhouse/runtime/sampling/sampler.js';
-import { TopDown } from '#inhouse/runtime/sampling/top-down.js';
+import { allIds, TopDown } from '#inhouse/runtime/sampling/top-down.js';
 import { GREEDY } from '../support/runners.js';
 
 describe('philox', () => {
@@ -41,7 +41,7 @@ describe('top down', () => {
   it('hands out ids by value, then by id', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -3, max: 3 }), { minLength: 1, maxLength: 200 }), (values) => {
-        const queue = new TopDown(Float32Array.from(values), values.keys());
+        const queue = new TopDown(Float32Array.from(values), allIds(values.length));
         const popped = values.map(() => queue.pop()!);
         const sorted = [...values.keys()].sort((a, b) => values[b]! - values[a]! || a - b);
         expect(popped).toEqual(sorted);

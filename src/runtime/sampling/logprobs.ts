@@ -1,6 +1,6 @@
 // Log-probabilities of tokens from raw logits [V], in natural logarithms.
 import type { TokenLogprob } from '../runner.js';
-import { TopDown } from './top-down.js';
+import { allIds, TopDown } from './top-down.js';
 
 /** log(sum(exp(logits))), summed in float64. */
 export function logSumExp(logits: Float32Array): number {
@@ -14,7 +14,7 @@ export function logSumExp(logits: Float32Array): number {
 /** The `count` most probable tokens, most probable first. `logTotal` is `logSumExp(logits)`. */
 export function topLogprobs(logits: Float32Array, logTotal: number, count: number): TokenLogprob[] {
   if (count === 0) return [];
-  const queue = new TopDown(logits, [...logits.keys()]);
+  const queue = new TopDown(logits, allIds(logits.length));
   const length = Math.min(count, logits.length);
   return Array.from({ length }, () => {
     const token = queue.pop()!;

@@ -4,9 +4,7 @@ import { RunnerError } from '../../errors.js';
 import type { SamplingSettings, TokenChoice } from '../runner.js';
 import { logSumExp, topLogprobs } from './logprobs.js';
 import { uniform } from './philox.js';
-import { TopDown } from './top-down.js';
-
-type Ids = Uint32Array | readonly number[];
+import { allIds, TopDown } from './top-down.js';
 
 export class Sampler {
   readonly #settings: SamplingSettings;
@@ -27,7 +25,7 @@ export class Sampler {
     this.#settings = settings;
     this.#promptTokens = new Set(prompt);
     this.#output = [];
-    this.#allIds = Uint32Array.from({ length: vocabularySize }, (_, id) => id);
+    this.#allIds = allIds(vocabularySize);
     this.#adjusted = new Float64Array(vocabularySize);
     this.#weights = new Float64Array(vocabularySize);
     for (const token of output) this.accept(token);
@@ -97,23 +95,24 @@ export class Sampler {
   /** One token at the settings' temperature, among those that top-k, top-p and min-p leave. */
   #draw(): number {
     const { topK, topP, minP, seed, stream } = this.#settings;
-    let kept: Ids = topK > 0 && topK < this.#allIds.length ? this.#largest(topK) : this.#allIds;
+    const weights = this.#weights;
+    let kept = topK > 0 && topK < this.#allIds.length ? this.#largest(topK) : this.#allIds;
     let total = this.#weigh(kept);
     if (topP < 1) kept = this.#nucleus(kept, topP * total);
-    if (minP > 0) kept = kept.filter((token) => this.#weights[token]! >= minP);
+    if (minP > 0) kept = kept.filter((token) => weights[token]! >= minP);
     if (kept !== this.#allIds) {
-      kept = kept.toSorted((a, b) => a - b); // one order for the draw, however the candidates were found
+      kept = kept.toSorted(); // ids ascending: one order for the draw, however the candidates were found
       total = 0;
-      for (const token of kept) total += this.#weights[token]!;
+      for (let i = 0; i < kept.length; i++) total += weights[kept[i]!]!;
     }
 
     const target = uniform(seed, this.#output.length, stream) * total;
     let sum = 0;
     let chosen = kept[0]!;
-    for (const token of kept) {
-      const weight = this.#weights[token]!;
+    for (let i = 0; i < kept.length; i++) {
+      const weight = weights[kept[i]!]!;
       if (weight === 0) continue; // ruled out, or too improbable to have a share: never the one that rounding leaves
-      chosen = token;
+      chosen = kept[i]!;
       sum += weight;
       if (sum > target) break;
     }
@@ -121,25 +120,28 @@ export class Sampler {
   }
 
   /** Sets the weights of the candidates: proportional to their probability, 1 at the largest. Returns the sum. */
-  #weigh(candidates: Ids): number {
+  #weigh(candidates: Uint32Array): number {
+    const adjusted = this.#adjusted;
+    const weights = this.#weights;
     const { temperature } = this.#settings;
-    const largest = this.#adjusted[argmax(this.#adjusted)]!;
+    const largest = adjusted[argmax(adjusted)]!;
     let total = 0;
-    for (const token of candidates) {
-      const weight = Math.exp((this.#adjusted[token]! - largest) / temperature);
-      this.#weights[token] = weight;
+    for (let i = 0; i < candidates.length; i++) {
+      const token = candidates[i]!;
+      const weight = Math.exp((adjusted[token]! - largest) / temperature);
+      weights[token] = weight;
       total += weight;
     }
     return total;
   }
 
-  #largest(count: number): number[] {
+  #largest(count: number): Uint32Array {
     const queue = new TopDown(this.#adjusted, this.#allIds);
-    return Array.from({ length: count }, () => queue.pop()!);
+    return Uint32Array.from({ length: count }, () => queue.pop()!);
   }
 
   /** The smallest set of most probable candidates whose weights reach `enough`. */
-  #nucleus(candidates: Ids, enough: number): number[] {
+  #nucleus(candidates: Uint32Array, enough: number): Uint32Array {
     const queue = new TopDown(this.#adjusted, candidates);
     const kept: number[] = [];
     let sum = 0;
@@ -148,7 +150,7 @@ export class Sampler {
       kept.push(token);
       sum += this.#weights[token]!;
     } while (sum < enough && kept.length < candidates.length);
-    return kept;
+    return Uint32Array.from(kept);
   }
 }
 
