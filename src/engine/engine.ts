@@ -41,7 +41,7 @@ export class Engine {
   /** Fails what is running and waiting with a `DisposedError`, then disposes of the runner. */
   dispose(): Promise<void> {
     this.#disposal ??= (async () => {
-      for (const { owner } of [...this.#running, ...this.#waiting]) owner.fail(disposed());
+      this.#failAll(disposed());
       await this.#loop;
       await this.#runner.dispose();
     })();
@@ -126,6 +126,7 @@ export class Engine {
 
   /** Takes out choices that have ended, were aborted, or whose request has failed, and frees their rows. */
   async #clearEnded(): Promise<void> {
+    if (this.#disposal) this.#failAll(disposed()); // also who was between waiting and running at that moment
     for (const entry of [...this.#waiting, ...this.#running]) {
       if (entry.owner.aborted) this.#deliver(entry, () => entry.sequence.abort());
     }
@@ -135,6 +136,10 @@ export class Engine {
     }
     const waiting = this.#waiting.filter((entry) => !isOver(entry));
     this.#waiting.splice(0, this.#waiting.length, ...waiting);
+  }
+
+  #failAll(error: unknown): void {
+    for (const { owner } of [...this.#running, ...this.#waiting]) owner.fail(error);
   }
 
   /** Closes a row and moves the last one into the gap. */

@@ -217,6 +217,16 @@ describe('the engine', () => {
     await expect(submit(engine, [3], {}).outcome).rejects.toMatchObject({ code: 'INHOUSE_DISPOSED' });
   });
 
+  it('fails a request that was just being given its row when the engine was disposed of', async () => {
+    const runner = new FakeRunner();
+    const engine = new Engine(runner);
+    const outcome = settled(submit(engine, [1], { maxTokens: 50 }).outcome);
+    await expect.poll(() => runner.calls, { interval: 0 }).toContain('openRow 0');
+    await engine.dispose();
+    expect(await outcome).toMatch(/was disposed/);
+    expect(runner.calls.filter((call) => call.startsWith('decode')).length).toBeLessThan(3);
+  });
+
   it('measures from the submission, on the clock it was given', async () => {
     let now = 1000;
     const runner = new FakeRunner({
