@@ -1,9 +1,9 @@
 // How long the caller's event loop is held up while a model generates flat out.
-// Usage: node dist/bench/event-loop.js [--model embedded] [--tokens 400] [--repeat 5] [--json]
+// Usage: node dist/bench/event-loop.js [--model embedded] [--runner auto] [--tokens 400] [--repeat 5] [--json]
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { load } from '../src/index.js';
+import { type LoadOptions, load } from '../src/index.js';
 import { machine } from './machine.js';
 import { median } from './statistics.js';
 
@@ -17,6 +17,7 @@ interface Delay {
 const { values } = parseArgs({
   options: {
     model: { type: 'string', default: 'embedded' },
+    runner: { type: 'string', default: 'auto' },
     tokens: { type: 'string', default: '400' },
     repeat: { type: 'string', default: '5' },
     json: { type: 'boolean', default: false },
@@ -25,7 +26,8 @@ const { values } = parseArgs({
 
 const results = [{ case: 'idle', ...(await repeated(() => sleep(1000))) }];
 for (const threads of [1, 2]) {
-  await using model = await load(values.model, { threads });
+  const runner = values.runner as NonNullable<LoadOptions['runner']>; // load checks it
+  await using model = await load(values.model, { threads, runner });
   const generate = (concurrency: number) => async () => {
     const calls = Array.from({ length: concurrency }, (_, seed) =>
       model.generate('It was a dark and stormy night, and', {
