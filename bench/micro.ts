@@ -2,10 +2,10 @@
 // Usage: node dist/bench/micro.js
 import { Bench } from 'tinybench';
 import { embeddedModelFolder } from '../src/checkpoint/embedded.js';
-import type { SamplingSettings } from '../src/runtime/runner.js';
 import { Sampler } from '../src/runtime/sampling/sampler.js';
 import { Tokenizer } from '../src/tokenizer/tokenizer.js';
 import { machine } from './machine.js';
+import { GREEDY } from './run/measure.js';
 import { Random } from './run/random.js';
 
 const GPT2_VOCABULARY = 50_257;
@@ -25,27 +25,9 @@ for (const [name, settings] of Object.entries({
   'top-k 50': { topK: 50 },
   'top-p 0.95': { topP: 0.95 },
 })) {
-  const sampler = new Sampler({ ...defaults(), ...settings }, [], [], GPT2_VOCABULARY);
+  const sampler = new Sampler({ ...GREEDY, temperature: 0.8, ...settings }, [], [], GPT2_VOCABULARY);
   bench.add(`sample of 50 257, ${name}`, () => sampler.choose(logits));
 }
 await bench.run();
 console.log(machine());
 console.table(bench.table());
-
-function defaults(): SamplingSettings {
-  return {
-    temperature: 0.8,
-    topK: 0,
-    topP: 1,
-    minP: 0,
-    repetitionPenalty: 1,
-    presencePenalty: 0,
-    frequencyPenalty: 0,
-    logitBias: { ids: [], values: [] },
-    seed: 1,
-    stream: 0,
-    stopTokenIds: [],
-    minTokens: 0,
-    logprobs: undefined,
-  };
-}

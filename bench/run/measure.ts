@@ -22,7 +22,8 @@ export interface MeasureTools {
 
 const WARM_UP_STEPS = 2;
 
-const GREEDY: RowOptions['sampling'] = {
+/** Nothing in play that could end a row or change its choice. */
+export const GREEDY: RowOptions['sampling'] = {
   temperature: 0,
   topK: 0,
   topP: 1,
