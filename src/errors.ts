@@ -23,6 +23,12 @@ export const ERROR_CATALOGUE = {
   INHOUSE_INVALID_TEXT: invalid,
   INHOUSE_INVALID_TOKEN: invalid,
   INHOUSE_CONTEXT_OVERFLOW: { status: 413, retryable: false },
+  // The engine
+  INHOUSE_DUPLICATE_ID: { status: 409, retryable: false },
+  INHOUSE_KV_LIMIT: { status: 413, retryable: false },
+  INHOUSE_QUEUE_FULL: { status: 429, retryable: true },
+  INHOUSE_TIMEOUT: { status: 504, retryable: true },
+  INHOUSE_INTERNAL: internal,
   // Checkpoints
   INHOUSE_MODEL_UNKNOWN: notFound,
   INHOUSE_CHECKPOINT_UNREADABLE: notFound,
@@ -104,6 +110,10 @@ export class HubError extends InhouseError {}
 export class ArtefactError extends InhouseError {}
 /** ONNX Runtime, or the runner around it, refused or failed. */
 export class RunnerError extends InhouseError {}
+/** Too many wait already. `details`: depth, limit, retryAfterSeconds. */
+export class QueueFullError extends InhouseError {}
+/** A call took longer than it may. */
+export class TimeoutError extends InhouseError {}
 /** The model was disposed. */
 export class DisposedError extends InhouseError {}
 
@@ -115,6 +125,8 @@ brand({
   HubError,
   ArtefactError,
   RunnerError,
+  QueueFullError,
+  TimeoutError,
   DisposedError,
 });
 

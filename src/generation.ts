@@ -23,6 +23,10 @@ export interface GenerationResult extends Omit<SequenceResult, 'index'> {
   /** All n choices; the first is also the result itself. */
   readonly choices: readonly SequenceResult[];
   readonly usage: Usage;
+  /** The request's: its caller's own, or drawn. */
+  readonly id: string;
+  /** Prompt tokens, over all choices, that were copied from the prefix cache or another choice instead of computed. */
+  readonly cachedTokens: number;
   /** With the same prompt and options, gives the same text again. */
   readonly seed: number;
   readonly timings: Timings;
@@ -47,7 +51,7 @@ export function prepareGeneration(
   prompt: Prompt,
   given: GenerateOptions,
   onChunk: (chunk: StreamChunk) => void,
-  abandoned?: () => boolean,
+  abandoned?: AbortSignal,
 ): PreparedGeneration {
   const options = resolveOptions(given, context.eosTokenIds);
   checkTokenOptions(context, options);
@@ -68,7 +72,7 @@ export function prepareGeneration(
         decoder: context.tokenizer?.incremental({ skipUnknown: true }),
       }),
   );
-  const promptTokens = ids.length - plan.dropFromPrompt;
+  const promptTokens = sequences[0]!.promptLength;
   return {
     request: {
       sequences,
@@ -79,7 +83,7 @@ export function prepareGeneration(
       },
       ...(abandoned && { abandoned }),
     },
-    toResult: (outcome) => toResult(outcome, promptTokens, options.sampling.seed),
+    toResult: (outcome) => toResult(outcome, promptTokens, options),
   };
 }
 
@@ -136,12 +140,12 @@ function reportTokens({ onToken }: ResolvedOptions, { index, text, tokens, logpr
 }
 
 function toResult(
-  { sequences, timings }: GenerationOutcome,
+  { sequences, timings, cachedTokens }: GenerationOutcome,
   promptTokens: number,
-  seed: number,
+  { id, sampling: { seed } }: ResolvedOptions,
 ): GenerationResult {
   const { index: _, ...first } = sequences[0]!;
   const completionTokens = sequences.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const usage = { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens };
-  return { ...first, choices: sequences, usage, seed, timings };
+  return { ...first, id, choices: sequences, usage, cachedTokens, seed, timings };
 }

@@ -1,7 +1,13 @@
 // The public API, an explicit list.
 export type { DownloadProgress } from './checkpoint/hub.js';
+export type { DisposeOptions, EngineStatistics } from './engine/engine.js';
+export type { EngineOptions } from './engine/engine-options.js';
+export type { EngineEvent, EventListener, PreemptionReason } from './engine/events.js';
+export type { HistogramData } from './engine/histogram.js';
+export type { Metric } from './engine/metrics.js';
 export type { ContextOverflow, GeneratedToken, GenerateOptions } from './engine/options.js';
 export type { Timings } from './engine/request.js';
+export type { PrefixStatistics } from './engine/rows.js';
 export type { FinishReason, SequenceResult, StreamChunk, TokenLogprobs } from './engine/sequence.js';
 export {
   ArtefactError,
@@ -12,7 +18,9 @@ export {
   HubError,
   InhouseError,
   InvalidInputError,
+  QueueFullError,
   RunnerError,
+  TimeoutError,
 } from './errors.js';
 export type { GenerationResult, Prompt, Usage } from './generation.js';
 export { type LoadOptions, load } from './load.js';

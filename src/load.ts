@@ -5,6 +5,12 @@ import { EMBEDDED_MODEL } from './checkpoint/embedded.js';
 import type { DownloadProgress } from './checkpoint/hub.js';
 import { resolveModel } from './checkpoint/resolve.js';
 import { Engine } from './engine/engine.js';
+import {
+  ENGINE_RULES,
+  type EngineOptions,
+  resolveEngineOptions,
+  runnerRows,
+} from './engine/engine-options.js';
 import { InhouseError } from './errors.js';
 import { prepareModel } from './graph/prepare.js';
 import { inhouseHome } from './home.js';
@@ -13,7 +19,7 @@ import { checkOptions, rule } from './options.js';
 import { openRunner, type RunnerChoice } from './runtime/open.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
 
-export interface LoadOptions {
+export interface LoadOptions extends EngineOptions {
   /** Default 'fp32'. */
   readonly precision?: 'fp32';
   /** Default 'auto': the best device there is, which is the CPU in this release. */
@@ -25,8 +31,6 @@ export interface LoadOptions {
   readonly runner?: RunnerChoice;
   /** Threads that compute one step. Default: as many as the process may use. */
   readonly threads?: number;
-  /** Choices that are computed together; more wait. Default 8. */
-  readonly maxBatchSize?: number;
   /** Branch, tag or commit of a model on the hub. Default 'main'. */
   readonly revision?: string;
   /** The hub's cache folder. Default: HF_HUB_CACHE and what else the Hugging Face libraries read. */
@@ -48,7 +52,7 @@ const RULES = {
   device: rule.oneOf('auto', 'cpu'),
   runner: rule.oneOf('auto', 'native', 'portable'),
   threads: rule.integer(1, 256),
-  maxBatchSize: rule.integer(1, 256),
+  ...ENGINE_RULES,
   revision: rule.text,
   cacheDir: rule.text,
   endpoint: rule.text,
@@ -66,7 +70,8 @@ const RULES = {
 export async function load(name: string = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Model> {
   checkOptions('load', options, RULES);
   const { precision: _p, device: _d, runner: choice = 'auto', ...rest } = options;
-  const { threads = availableParallelism(), maxBatchSize = 8, ...download } = rest;
+  const { threads = availableParallelism(), ...download } = rest;
+  const maxRows = runnerRows('load', options);
   const resolved = await resolveModel(name, download);
   const checkpoint = await openCheckpoint(resolved.folder);
   const tokenizer = await openTokenizer(resolved.folder);
@@ -75,10 +80,12 @@ export async function load(name: string = EMBEDDED_MODEL, options: LoadOptions =
   const runner = await openRunner(choice, {
     config: checkpoint.config,
     ...prepared,
-    maxRows: maxBatchSize,
+    maxRows,
     threads,
   });
-  return new Model({ resolved, checkpoint, tokenizer, runner, engine: new Engine(runner) });
+  const { kv } = await runner.statistics();
+  const engine = new Engine(runner, resolveEngineOptions(options, runner.info, kv.bytesPerToken));
+  return new Model({ resolved, checkpoint, tokenizer, runner, engine });
 }
 
 /** A model without tokenizer files still takes token ids; one whose files are damaged is refused. */

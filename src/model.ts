@@ -1,8 +1,9 @@
 // A loaded model: what users call. Text in, text out; token ids wherever text goes.
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import type { ResolvedModel } from './checkpoint/resolve.js';
-import { Channel } from './engine/channel.js';
-import type { Engine } from './engine/engine.js';
+import { ChunkChannel } from './engine/channel.js';
+import type { DisposeOptions, Engine, EngineStatistics } from './engine/engine.js';
+import type { Metric } from './engine/metrics.js';
 import type { GenerateOptions } from './engine/options.js';
 import type { StreamChunk } from './engine/sequence.js';
 import { DisposedError, InvalidInputError } from './errors.js';
@@ -47,11 +48,7 @@ export interface ModelInfo extends RunnerInfo {
   readonly eosTokenIds: readonly number[];
 }
 
-export interface ModelStatistics extends RunnerStatistics {
-  /** Choices that hold a row now, and choices that wait for one. */
-  readonly running: number;
-  readonly waiting: number;
-}
+export interface ModelStatistics extends RunnerStatistics, EngineStatistics {}
 
 export interface ModelParts {
   readonly resolved: ResolvedModel;
@@ -61,6 +58,7 @@ export interface ModelParts {
   readonly engine: Engine;
 }
 
+const DISPOSE_RULES = { drain: rule.boolean };
 const TOKENIZE_RULES = { allowSpecialTokens: rule.boolean };
 const EMBED_RULES = { ...TOKENIZE_RULES, pooling: rule.oneOf('mean', 'last'), normalize: rule.boolean };
 
@@ -79,23 +77,27 @@ export class Model implements AsyncDisposable {
   /**
    * Continues a prompt. Resolves also when aborted (finish reason 'abort'), with what there is.
    * @throws InvalidInputError for a prompt or options that cannot be served, before any work; CheckpointError
-   * `INHOUSE_TOKENIZER_MISSING`; RunnerError when the runtime fails; DisposedError
+   * `INHOUSE_TOKENIZER_MISSING`; QueueFullError when too many wait; TimeoutError after `timeoutMs`, what there was by then
+   * in its details; RunnerError when the runtime fails; DisposedError
    */
   async generate(prompt: Prompt, options: GenerateOptions = {}): Promise<GenerationResult> {
     const { request, toResult } = prepareGeneration(this.#context, prompt, options, () => {});
     return toResult(await this.#parts.engine.submit(request));
   }
 
-  /** As `generate`, chunk by chunk; the work begins at once. Throws what `generate` rejects with before any work. */
+  /**
+   * As `generate`, chunk by chunk; the work begins at once and does not wait for the reader: one that falls behind gets
+   * fewer, larger chunks. Throws for bad input; other errors reject `result` and end the iteration.
+   */
   stream(prompt: Prompt, options: GenerateOptions = {}): GenerationStream {
-    const channel = new Channel<StreamChunk>();
-    let abandoned = false;
+    const channel = new ChunkChannel();
+    const abandoned = new AbortController();
     const { request, toResult } = prepareGeneration(
       this.#context,
       prompt,
       options,
       (chunk) => channel.push(chunk),
-      () => abandoned,
+      abandoned.signal,
     );
     const result = this.#parts.engine.submit(request).then(toResult);
     result.then(
@@ -108,7 +110,7 @@ export class Model implements AsyncDisposable {
         try {
           yield* channel;
         } finally {
-          abandoned = true;
+          abandoned.abort();
         }
       },
     };
@@ -173,13 +175,22 @@ export class Model implements AsyncDisposable {
   }
 
   async statistics(): Promise<ModelStatistics> {
-    return { ...(await this.#parts.runner.statistics()), ...this.#parts.engine.load };
+    return { ...(await this.#parts.runner.statistics()), ...this.#parts.engine.statistics() };
   }
 
-  /** Frees the model. What is running or waiting fails with a `DisposedError`. Calling it again does nothing. */
-  dispose(): Promise<void> {
+  /** What the engine has counted since loading, for an exporter; docs/engine.md says what each metric means. */
+  metrics(): readonly Metric[] {
+    return this.#parts.engine.metrics();
+  }
+
+  /**
+   * Frees the model. What is running or waiting fails with a `DisposedError`; with `drain` it comes to its end first.
+   * Calling it again does nothing, but without `drain` it cuts short one that drains.
+   */
+  dispose(options: DisposeOptions = {}): Promise<void> {
+    checkOptions('dispose', options, DISPOSE_RULES);
     this.#disposed = true;
-    return this.#parts.engine.dispose();
+    return this.#parts.engine.dispose(options);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,162 +1,347 @@
-// Runs the requests of all callers of one model together: first come first served, one token per running choice and
-// step. Row i of the runner belongs to entry i of #running, always: rows stay contiguous, as a decode step needs them.
-import { DisposedError } from '../errors.js';
+// Runs the requests of all callers of one model together. A loop of steps: plan (scheduler.ts), compute on the runner,
+// hand the tokens out, put the rows in order. Decisions are made elsewhere; this is where they take effect.
 import type { Runner, TokenChoice } from '../runtime/runner.js';
+import type { EngineSettings } from './engine-options.js';
+import { Entry } from './entry.js';
+import { LiveRequests } from './live-requests.js';
+import type { Metric } from './metrics.js';
+import { Pace } from './pace.js';
+import { disposed, duplicateId, inconsistent, queueFull, tooLargeForMemory } from './refusals.js';
+import { Reports } from './reports.js';
 import { type GenerationOutcome, type GenerationRequest, RunningRequest } from './request.js';
+import { type PrefixStatistics, Rows } from './rows.js';
+import {
+  claimedTokens,
+  inPages,
+  invariants,
+  planStep,
+  type SchedulerState,
+  type StepBudget,
+  type StepPlan,
+} from './scheduler.js';
 import type { Sequence, StreamChunk } from './sequence.js';
+import { WaitingQueue } from './waiting-queue.js';
 
-interface Entry {
-  readonly owner: RunningRequest;
-  readonly sequence: Sequence;
+export interface DisposeOptions {
+  /** Let what runs and waits come to its end first; new requests are refused. Default false: they fail. */
+  readonly drain?: boolean;
+}
+
+export interface EngineStatistics {
+  /** Choices that hold a row now, and choices that wait for one. */
+  readonly running: number;
+  readonly waiting: number;
+  /** Rows taken back, since loading, because KV memory ran short. */
+  readonly preemptions: number;
+  readonly prefixCache: PrefixStatistics;
+  readonly kvLimitBytes: number;
 }
 
 export class Engine {
   readonly #runner: Runner;
+  readonly #settings: EngineSettings;
   readonly #now: () => number;
-  readonly #waiting: Entry[] = [];
-  readonly #running: Entry[] = [];
+  readonly #kvTokens: number;
+  readonly #reports: Reports;
+  readonly #pace = new Pace();
+  readonly #rows: Rows;
+  readonly #waiting = new WaitingQueue<Entry>();
+  readonly #live = new LiveRequests();
+  #arrivals = 0;
+  #admissions = 0;
+  /** Someone who waits may be over. */
+  #untidy = false;
+  /** At work, and not waiting for company any more. */
+  #begun = false;
+  #closed = false;
   #loop: Promise<void> | undefined;
   #disposal: Promise<void> | undefined;
+  #wake: (() => void) | undefined;
 
-  /** `now` returns milliseconds. */
-  constructor(runner: Runner, now: () => number = () => performance.now()) {
+  /** The runner has maxBatchSize + prefixCacheRows rows. `now` returns milliseconds. */
+  constructor(runner: Runner, settings: EngineSettings, now: () => number = () => performance.now()) {
     this.#runner = runner;
+    this.#settings = settings;
     this.#now = now;
+    this.#reports = new Reports(settings.onEvent);
+    this.#kvTokens = Math.floor(settings.kvLimitBytes / settings.kvBytesPerToken);
+    this.#rows = new Rows(runner, settings);
   }
 
-  /** Choices that hold a row now, and choices that wait for one. */
-  get load(): { readonly running: number; readonly waiting: number } {
-    return { running: this.#running.length, waiting: this.#waiting.length };
-  }
-
-  /** Resolves when every choice has ended. Rejects with what failed it; other requests go on. */
+  /**
+   * Resolves when every choice has ended. Rejects with what failed it, other requests go on; at once with a
+   * `DisposedError`, a `QueueFullError`, or an `InvalidInputError`: `INHOUSE_DUPLICATE_ID`, or `INHOUSE_KV_LIMIT` where KV
+   * memory could never hold it.
+   */
   submit(request: GenerationRequest): Promise<GenerationOutcome> {
-    if (this.#disposal) return Promise.reject(disposed());
-    const owner = new RunningRequest(request, this.#now);
-    for (const sequence of request.sequences) this.#waiting.push({ owner, sequence });
+    const { id } = request.options;
+    const refusal = this.#refusal(request);
+    if (refusal) {
+      this.#reports.refused(id, refusal);
+      return Promise.reject(refusal);
+    }
+    const owner = new RunningRequest(request, this.#now, (ms) => this.#reports.metrics.noteGap(ms));
+    this.#live.add(owner, () => this.#wake?.());
+    for (const sequence of request.sequences) {
+      this.#waiting.insert(new Entry(owner, sequence, this.#arrivals++));
+    }
+    this.#reports.queued(id, request.sequences.length, this.#waiting.size);
     this.#loop ??= this.#run();
+    this.#wake?.();
     return owner.outcome;
   }
 
-  /** Fails what is running and waiting with a `DisposedError`, then disposes of the runner. */
-  dispose(): Promise<void> {
+  /** Refuses new requests; fails those there are with a `DisposedError`, unless they may drain; disposes of the runner. */
+  dispose({ drain = false }: DisposeOptions = {}): Promise<void> {
+    this.#closed = true;
+    if (!drain) for (const owner of this.#live.all) this.#fail(owner, disposed());
+    this.#wake?.();
     this.#disposal ??= (async () => {
-      this.#failAll(disposed());
       await this.#loop;
       await this.#runner.dispose();
     })();
     return this.#disposal;
   }
 
+  statistics(): EngineStatistics {
+    return {
+      running: this.#rows.running.length,
+      waiting: this.#waiting.size,
+      preemptions: this.#reports.metrics.preemptions,
+      prefixCache: this.#rows.prefixStatistics,
+      kvLimitBytes: this.#settings.kvLimitBytes,
+    };
+  }
+
+  metrics(): readonly Metric[] {
+    const { kvBytesPerToken, kvLimitBytes } = this.#settings;
+    return this.#reports.metrics.snapshot({
+      running: this.#rows.running.length,
+      waiting: this.#waiting.size,
+      kvUsedBytes: claimedTokens(this.#state(), this.#settings) * kvBytesPerToken,
+      kvLimitBytes,
+      prefix: this.#rows.prefixStatistics,
+    });
+  }
+
   async #run(): Promise<void> {
-    for (;;) {
-      await this.#clearEnded();
-      const next = this.#running.length < this.#runner.info.maxRows ? this.#waiting.shift() : undefined;
-      if (next) await this.#admit(next);
-      else if (this.#running.length > 0) await this.#step();
-      else {
-        this.#loop = undefined; // here and not later: a submit that comes after this must start a new loop
-        return;
-      }
-    }
-  }
-
-  /** Gives a choice the next row and computes its prompt. */
-  async #admit(entry: Entry): Promise<void> {
-    const { owner, sequence } = entry;
-    owner.noteStart();
-    const row = this.#running.length;
+    await undefined; // whoever submits in the same turn of the event loop is planned for together
     try {
-      await this.#runner.openRow(row, sequence.rowOptions);
-      this.#running.push(entry);
-      const window = sequence.window;
-      const shared = await this.#copyFromSibling(entry, row, window.length - 1);
-      this.#accept(entry, await this.#runner.prefill(row, window.slice(shared), { sample: true }));
+      for (;;) {
+        this.#endAborted();
+        this.#endLate();
+        await this.#tidy();
+        if (this.#waiting.size === 0 && this.#rows.running.length === 0) break;
+        await this.#step();
+      }
     } catch (error) {
-      owner.fail(error);
+      for (const owner of this.#live.all) this.#fail(owner, error);
+      this.#waiting.prune(() => true);
+      this.#rows.abandon();
     }
-  }
-
-  /** Choices of one request begin alike: all but the last prompt token is copied where one has been computed. */
-  async #copyFromSibling({ owner, sequence }: Entry, row: number, length: number): Promise<number> {
-    const sibling = this.#running.findIndex(
-      (other) => other.owner === owner && other.sequence !== sequence && other.sequence.hasWholePrompt,
-    );
-    if (sibling < 0 || length === 0) return 0;
-    await this.#runner.copyPrefix(sibling, row, length);
-    return length;
+    this.#begun = false;
+    this.#loop = undefined; // no await before: a submit that comes after the last look must start a new loop
   }
 
   async #step(): Promise<void> {
-    const entries = [...this.#running];
+    const begin = this.#now();
+    const budget = this.#budget(begin);
+    if (this.#settings.checkInvariants) {
+      const violations = invariants(this.#state(), budget);
+      if (violations.length > 0) throw inconsistent(violations);
+    }
+    const plan = planStep(this.#state(), budget);
+    const schedulerMs = this.#now() - begin;
+    if (plan.waitMs > 0) return this.#sleep(plan.waitMs);
+    this.#begun = true;
+    await this.#arrangeRows(plan);
+
+    const decoded = this.#decode(plan.decode.steps);
+    const filled = this.#fill(plan.prefill); // queued behind the decoding, whose tokens go out meanwhile
+    const decode = await decoded;
+    const promptTokens = await filled;
+    const end = this.#now();
+    if (decode && promptTokens > 0) this.#pace.noteChunk(end - decode.endMs, promptTokens);
+    const { rows: decodeRows = 0, steps: decodeSteps = 0 } = decode ?? {};
+    const stepMs = end - begin;
+    this.#reports.step({ decodeRows, decodeSteps, promptTokens, stepMs, schedulerMs });
+  }
+
+  async #arrangeRows({ preempt, admit, evictTokens }: StepPlan<Entry>): Promise<void> {
+    for (const entry of preempt) await this.#preempt(entry);
+    if (admit) await this.#admit(admit, evictTokens);
+    else await this.#onRows(() => this.#rows.evict(evictTokens));
+  }
+
+  async #preempt(entry: Entry): Promise<void> {
+    const reason = entry.sequence.isFull ? 'context' : 'memory';
+    if (!(await this.#onRows(() => this.#rows.release(entry, false)))) return;
+    entry.giveUpRow();
+    this.#waiting.insert(entry);
+    this.#reports.preempted(entry.owner.id, entry.sequence.index, reason);
+  }
+
+  async #admit(entry: Entry, evictTokens: number): Promise<void> {
+    const { owner, sequence, resumed, windowLength: promptTokens } = entry;
+    this.#waiting.remove(entry);
+    this.#admissions += 1;
+    if (owner.noteStart()) this.#reports.metrics.noteStart(this.#now() - owner.submittedAtMs);
     try {
-      for (const [row, entry] of entries.entries()) {
-        if (entry.sequence.isFull) await this.#slide(row, entry);
-      }
-      // A choice that slid has its next token already; one more for all would put it ahead, which does no harm.
-      const choices = await this.#runner.decode(entries.length);
-      entries.forEach((entry, row) => {
-        this.#accept(entry, choices[row]![0]!);
-      });
+      const cachedTokens = await this.#rows.open(entry, evictTokens);
+      if (!resumed) owner.cachedTokens += cachedTokens;
+      this.#reports.admitted({ id: owner.id, index: sequence.index, promptTokens, cachedTokens });
     } catch (error) {
-      for (const { owner } of entries) owner.fail(error);
+      this.#fail(owner, error);
     }
   }
 
-  /** Recomputes a full row from the younger half of its window: GPT-2's positions are absolute. */
-  async #slide(row: number, entry: Entry): Promise<void> {
-    entry.sequence.slide();
-    await this.#runner.truncateRow(row, 0);
-    this.#accept(entry, await this.#runner.prefill(row, entry.sequence.window, { sample: true }));
+  /** One call of the runner for all rows that decode. */
+  async #decode(steps: number): Promise<{ rows: number; steps: number; endMs: number } | undefined> {
+    const entries = [...this.#rows.decoding];
+    if (entries.length === 0) return undefined;
+    const begin = this.#now();
+    try {
+      const choices = await this.#runner.decode(entries.length, steps);
+      const endMs = this.#now();
+      const done = choices[0]!.length;
+      this.#pace.noteDecode(endMs - begin, done);
+      for (const entry of entries) entry.held += done;
+      for (let step = 0; step < done; step++) {
+        for (const [row, entry] of entries.entries()) this.#accept(entry, choices[row]![step]!);
+      }
+      return { rows: entries.length, steps: done, endMs };
+    } catch (error) {
+      for (const { owner } of entries) this.#fail(owner, error);
+      return undefined;
+    }
   }
 
-  #accept(entry: Entry, choice: TokenChoice): void {
-    this.#deliver(entry, () => entry.sequence.accept(choice));
+  /** The next piece of a prompt; with the last one comes the first token. Returns how many tokens were computed. */
+  async #fill(prefill: StepPlan<Entry>['prefill']): Promise<number> {
+    if (!prefill || prefill.sequence !== this.#rows.filling || prefill.sequence.isOver) return 0;
+    const { sequence: entry, tokens: most } = prefill;
+    const tokens = entry.tokens.slice(entry.held, entry.held + most);
+    const sample = entry.held + tokens.length === entry.windowLength;
+    try {
+      const choice = await this.#runner.prefill(entry.row, tokens, { sample });
+      entry.held += tokens.length;
+      this.#reports.metrics.notePrompt(tokens.length);
+      entry.ready = sample;
+      if (choice) this.#accept(entry, choice);
+      return tokens.length;
+    } catch (error) {
+      this.#fail(entry.owner, error);
+      return 0;
+    }
+  }
+
+  #accept({ owner, sequence }: Entry, choice: TokenChoice): void {
+    this.#deliver(owner, sequence, () => sequence.accept(choice));
   }
 
   /** Passes on what a choice has to say. What goes wrong in it concerns its request alone. */
-  #deliver({ owner, sequence }: Entry, next: () => StreamChunk): void {
+  #deliver(owner: RunningRequest, sequence: Sequence, next: () => StreamChunk): void {
     if (owner.settled || sequence.ended) return;
     try {
-      owner.deliver(owner.aborted ? sequence.abort() : next());
+      const chunk = owner.aborted ? sequence.abort() : next();
+      this.#reports.metrics.noteTokens(chunk.tokens.length);
+      owner.deliver(chunk);
     } catch (error) {
-      owner.fail(error);
+      this.#fail(owner, error);
+      return;
+    }
+    if (!owner.settled) return;
+    this.#live.remove(owner);
+    this.#reports.finished(owner);
+  }
+
+  #fail(owner: RunningRequest, error: unknown): void {
+    if (owner.settled) return;
+    owner.fail(error);
+    this.#live.remove(owner);
+    this.#untidy = true;
+    this.#reports.failed(owner.id, error);
+  }
+
+  #endAborted(): void {
+    for (const owner of this.#live.takeAborted()) {
+      for (const sequence of owner.request.sequences) {
+        this.#deliver(owner, sequence, () => sequence.abort());
+      }
+      this.#untidy = true;
     }
   }
 
-  /** Takes out choices that have ended, were aborted, or whose request has failed, and frees their rows. */
-  async #clearEnded(): Promise<void> {
-    if (this.#disposal) this.#failAll(disposed()); // also who was between waiting and running at that moment
-    for (const entry of [...this.#waiting, ...this.#running]) {
-      if (entry.owner.aborted) this.#deliver(entry, () => entry.sequence.abort());
-    }
-    const isOver = ({ owner, sequence }: Entry) => owner.settled || sequence.ended;
-    for (let row = this.#running.length - 1; row >= 0; row--) {
-      if (isOver(this.#running[row]!)) await this.#freeRow(row);
-    }
-    const waiting = this.#waiting.filter((entry) => !isOver(entry));
-    this.#waiting.splice(0, this.#waiting.length, ...waiting);
+  #endLate(): void {
+    for (const owner of this.#live.late(this.#now())) this.#fail(owner, owner.timeoutError());
   }
 
-  #failAll(error: unknown): void {
-    for (const { owner } of [...this.#running, ...this.#waiting]) owner.fail(error);
+  /** Takes out who is over, frees their rows, and lets whose prompt is computed join those that decode. */
+  async #tidy(): Promise<void> {
+    if (this.#untidy) this.#waiting.prune((entry) => entry.isOver);
+    this.#untidy = false;
+    await this.#onRows(async () => {
+      for (const entry of this.#rows.running.toReversed()) {
+        if (entry.isOver) await this.#rows.release(entry, entry.sequence.ended);
+      }
+      if (this.#rows.filling?.ready) await this.#rows.promote();
+    });
   }
 
-  /** Closes a row and moves the last one into the gap. */
-  async #freeRow(row: number): Promise<void> {
-    const last = this.#running.length - 1;
+  /** When rows cannot be arranged the runner is gone or in disorder: whoever counts on it must know. */
+  async #onRows(arrange: () => Promise<unknown>): Promise<boolean> {
     try {
-      await this.#runner.closeRow(row);
-      if (row < last) await this.#runner.moveRow(last, row);
+      await arrange();
+      return true;
     } catch (error) {
-      // The runner is gone or in disorder: whoever still counts on it must know.
-      for (const { owner } of this.#running) owner.fail(error);
+      for (const { owner } of this.#rows.running) this.#fail(owner, error);
+      this.#rows.abandon();
+      return false;
     }
-    const moved = this.#running.pop()!;
-    if (row < last) this.#running[row] = moved;
   }
-}
 
-function disposed(): DisposedError {
-  return new DisposedError('INHOUSE_DISPOSED', 'The model was disposed while, or before, it generated.');
+  #refusal({ options: { id }, sequences }: GenerationRequest): Error | undefined {
+    const { maxWaiting, kvLimitBytes, kvBytesPerToken } = this.#settings;
+    if (this.#closed) return disposed();
+    if (this.#live.has(id)) return duplicateId(id);
+    const capacity = Math.max(...sequences.map((sequence) => sequence.capacity));
+    const needed = inPages(capacity, this.#settings);
+    if (needed > this.#kvTokens) {
+      return tooLargeForMemory(capacity, needed * kvBytesPerToken, kvLimitBytes, kvBytesPerToken);
+    }
+    const depth = this.#waiting.size;
+    return depth + sequences.length > maxWaiting ? queueFull(depth, sequences.length, maxWaiting) : undefined;
+  }
+
+  #state(): SchedulerState<Entry> {
+    const { decoding, filling, cachedTokens } = this.#rows;
+    return { decoding, filling, cachedTokens, waiting: this.#waiting, admissions: this.#admissions };
+  }
+
+  #budget(nowMs: number): StepBudget {
+    const { maxBatchSize, maxTokensPerStep, pageTokens, chunkSize, batchTimeoutMs } = this.#settings;
+    return {
+      maxBatchSize,
+      maxTokensPerStep,
+      pageTokens,
+      kvTokens: this.#kvTokens,
+      chunkTokens: chunkSize ?? this.#pace.chunkTokens,
+      decodeSteps: this.#pace.decodeSteps,
+      batchTimeoutMs: this.#begun || this.#closed ? 0 : batchTimeoutMs,
+      nowMs,
+    };
+  }
+
+  /** Until the time is over, or something happens that may change the plan. */
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const awake = () => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        resolve();
+      };
+      const timer = setTimeout(awake, Math.ceil(ms));
+      this.#wake = awake;
+    });
+  }
 }

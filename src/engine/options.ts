@@ -1,9 +1,20 @@
 // The options of a generation, in the words users know from other engines, and what they resolve to.
-import { randomInt } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { checkOptions, invalidOption, rule } from '../options.js';
 import type { SamplingSettings, TokenLogprob } from '../runtime/runner.js';
 
 export interface GenerateOptions {
+  /** Names the request in events, errors and its result; must be unlike those of all requests in progress. Default random. */
+  readonly id?: string;
+  /** Of waiting requests, those of a higher priority get their turn first: 0 (default) to 1000. */
+  readonly priority?: number;
+  /** Most milliseconds from the call to the last token, waiting included; then it fails with a `TimeoutError`. Default none. */
+  readonly timeoutMs?: number;
+  /**
+   * Requests reuse computed prompts (the prefix cache) of their own namespace only: name one per tenant. Default: one
+   * that all requests without a name share.
+   */
+  readonly cacheNamespace?: string;
   /** Most tokens to generate per choice. Default 128, or as many as the context still holds. */
   readonly maxTokens?: number;
   /** No stop token and no stop string ends the text before this many tokens. Default 0. */
@@ -63,6 +74,10 @@ export interface GeneratedToken {
 
 /** Options with every default in place. */
 export interface ResolvedOptions {
+  readonly id: string;
+  readonly priority: number;
+  readonly timeoutMs: number | undefined;
+  readonly cacheNamespace: string;
   readonly maxTokens: number | undefined;
   readonly n: number;
   readonly echo: boolean;
@@ -80,6 +95,10 @@ const isTokenId = (value: unknown) => Number.isSafeInteger(value) && (value as n
 const isStop = (value: unknown) => typeof value === 'string' && value !== '';
 
 const RULES = {
+  id: rule.text,
+  priority: rule.integer(0, 1000),
+  timeoutMs: rule.above(0),
+  cacheNamespace: rule.text,
   maxTokens: rule.integer(1, MOST_TOKENS),
   minTokens: rule.integer(0, MOST_TOKENS),
   temperature: rule.number(0),
@@ -113,6 +132,10 @@ export function resolveOptions(options: GenerateOptions, eosTokenIds: readonly n
     throw invalidOption('generate', 'minTokens', minTokens, `at most maxTokens, ${maxTokens}`);
   }
   return {
+    id: options.id ?? randomUUID(),
+    priority: options.priority ?? 0,
+    timeoutMs: options.timeoutMs,
+    cacheNamespace: options.cacheNamespace ?? '',
     maxTokens,
     n: options.n ?? 1,
     echo: options.echo ?? false,

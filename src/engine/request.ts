@@ -1,4 +1,5 @@
 // One call of generate or stream while the engine works on it: its choices, its clock readings, its outcome.
+import { TimeoutError } from '../errors.js';
 import type { ResolvedOptions } from './options.js';
 import type { Sequence, SequenceResult, StreamChunk } from './sequence.js';
 
@@ -7,8 +8,8 @@ export interface GenerationRequest {
   readonly options: ResolvedOptions;
   /** Called once per generated token and choice, in order. An error it throws fails the request. */
   readonly onChunk: (chunk: StreamChunk) => void;
-  /** True once nobody reads the chunks any more; ends the request as an abort does. */
-  readonly abandoned?: () => boolean;
+  /** Aborts when nobody reads the chunks any more; ends the request as the caller's own signal does. */
+  readonly abandoned?: AbortSignal;
 }
 
 /** Milliseconds. */
@@ -26,26 +27,33 @@ export interface GenerationOutcome {
   /** In the order of their index. */
   readonly sequences: readonly SequenceResult[];
   readonly timings: Timings;
+  /** Prompt tokens that were copied from other rows instead of computed, over all choices. */
+  readonly cachedTokens: number;
 }
 
 export class RunningRequest {
   readonly request: GenerationRequest;
   readonly outcome: Promise<GenerationOutcome>;
+  readonly submittedAtMs: number;
+  cachedTokens = 0;
   readonly #now: () => number; // milliseconds
-  readonly #submittedAt: number;
+  readonly #onGap: (ms: number) => void;
   #startedAt: number | undefined;
   #firstTokenAt: number | undefined;
   #gaps = 0;
   #gapsMs = 0;
   readonly #lastTokenAt = new Map<number, number>(); // by choice
   #settled = false;
+  #stopListening = () => {};
   readonly #resolve: (outcome: GenerationOutcome) => void;
   readonly #reject: (error: unknown) => void;
 
-  constructor(request: GenerationRequest, now: () => number) {
+  /** `onGap` is told of the time between two tokens of a choice. */
+  constructor(request: GenerationRequest, now: () => number, onGap: (ms: number) => void = () => {}) {
     this.request = request;
     this.#now = now;
-    this.#submittedAt = now();
+    this.#onGap = onGap;
+    this.submittedAtMs = now();
     let resolve: ((outcome: GenerationOutcome) => void) | undefined;
     let reject: ((error: unknown) => void) | undefined;
     this.outcome = new Promise((yes, no) => {
@@ -56,8 +64,17 @@ export class RunningRequest {
     this.#reject = reject!;
   }
 
+  get id(): string {
+    return this.request.options.id;
+  }
+
   get aborted(): boolean {
-    return (this.request.options.signal?.aborted || this.request.abandoned?.()) ?? false;
+    return this.#signals.some((signal) => signal.aborted);
+  }
+
+  /** When its time is up; infinite without a limit. */
+  get deadlineMs(): number {
+    return this.submittedAtMs + (this.request.options.timeoutMs ?? Number.POSITIVE_INFINITY);
   }
 
   /** True once the caller has an answer: whatever is left of the request must be cleared away. */
@@ -65,8 +82,30 @@ export class RunningRequest {
     return this.#settled;
   }
 
-  noteStart(): void {
+  get promptTokens(): number {
+    return this.request.sequences[0]!.promptLength;
+  }
+
+  /** Of all choices. */
+  get completionTokens(): number {
+    return this.request.sequences.reduce((sum, sequence) => sum + sequence.outputLength, 0);
+  }
+
+  /** Calls back when the caller aborts, at once if that is so already, until the request is settled. */
+  listen(onAbort: () => void): void {
+    if (this.aborted) onAbort();
+    const signals = this.#signals;
+    for (const signal of signals) signal.addEventListener('abort', onAbort);
+    this.#stopListening = () => {
+      for (const signal of signals) signal.removeEventListener('abort', onAbort);
+    };
+  }
+
+  /** True for the first choice only. */
+  noteStart(): boolean {
+    const first = this.#startedAt === undefined;
     this.#startedAt ??= this.#now();
+    return first;
   }
 
   /** Passes a chunk on; ends the request when its last choice has ended. Throws what the receiver throws. */
@@ -77,14 +116,56 @@ export class RunningRequest {
   }
 
   fail(error: unknown): void {
-    this.#settled = true;
+    this.#settle();
     this.#reject(error);
   }
 
+  /** What to fail it with when its time is up. */
+  timeoutError(): TimeoutError {
+    const { promptTokens, completionTokens } = this;
+    const { timeoutMs } = this.request.options;
+    const stage =
+      this.#startedAt === undefined ? 'it was still waiting' : `it had ${completionTokens} tokens`;
+    return new TimeoutError(
+      'INHOUSE_TIMEOUT',
+      `The generation took longer than its timeoutMs, ${timeoutMs}: ${stage}. Allow more time, ask for fewer tokens, or ` +
+        'send less at once.',
+      {
+        details: {
+          id: this.id,
+          timeoutMs,
+          usage: { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens },
+          choices: this.request.sequences.map((sequence) => sequence.partial()),
+        },
+      },
+    );
+  }
+
+  timings(): Timings {
+    const end = this.#now();
+    return {
+      queueMs: (this.#startedAt ?? end) - this.submittedAtMs,
+      timeToFirstTokenMs:
+        this.#firstTokenAt === undefined ? undefined : this.#firstTokenAt - this.submittedAtMs,
+      perTokenMs: this.#gaps === 0 ? undefined : this.#gapsMs / this.#gaps,
+      totalMs: end - this.submittedAtMs,
+    };
+  }
+
+  get #signals(): AbortSignal[] {
+    const { options, abandoned } = this.request;
+    return [options.signal, abandoned].filter((signal) => signal !== undefined);
+  }
+
   #succeed(): void {
-    this.#settled = true;
+    this.#settle();
     const sequences = this.request.sequences.map((sequence) => sequence.result());
-    this.#resolve({ sequences, timings: this.#timings() });
+    this.#resolve({ sequences, timings: this.timings(), cachedTokens: this.cachedTokens });
+  }
+
+  #settle(): void {
+    this.#settled = true;
+    this.#stopListening();
   }
 
   #noteToken(choice: number): void {
@@ -94,18 +175,8 @@ export class RunningRequest {
     if (last !== undefined) {
       this.#gaps += 1;
       this.#gapsMs += now - last;
+      this.#onGap(now - last);
     }
     this.#lastTokenAt.set(choice, now);
-  }
-
-  #timings(): Timings {
-    const end = this.#now();
-    return {
-      queueMs: (this.#startedAt ?? end) - this.#submittedAt,
-      timeToFirstTokenMs:
-        this.#firstTokenAt === undefined ? undefined : this.#firstTokenAt - this.#submittedAt,
-      perTokenMs: this.#gaps === 0 ? undefined : this.#gapsMs / this.#gaps,
-      totalMs: end - this.#submittedAt,
-    };
   }
 }

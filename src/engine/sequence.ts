@@ -58,6 +58,7 @@ export class Sequence {
   readonly #decoder: IncrementalDecoder | undefined;
   readonly #stops: StopStrings;
   readonly #output: number[] = [];
+  #window: number[];
   readonly #logprobs: TokenLogprobs[] = [];
   #text = '';
   /** The prompt, until it has been shown. */
@@ -75,6 +76,7 @@ export class Sequence {
     this.#decoder = decoder;
     this.#stops = new StopStrings(options.stop);
     this.#dropped = plan.dropFromPrompt;
+    this.#window = prompt.slice(plan.dropFromPrompt);
     this.#echo = options.echo ? promptText : '';
   }
 
@@ -86,19 +88,24 @@ export class Sequence {
     return this.#output.length;
   }
 
-  /** All tokens that the row must hold before the next one can be drawn. */
+  /** Without the tokens that the context had no room for. */
+  get promptLength(): number {
+    return this.#prompt.length - this.#plan.dropFromPrompt;
+  }
+
+  /** All tokens that the row must hold before the next one can be drawn. Grows with the sequence. */
   get window(): readonly number[] {
-    return [...this.#prompt, ...this.#output].slice(this.#dropped);
+    return this.#window;
   }
 
-  /** True while the row, once computed, begins with the whole prompt. */
-  get hasWholePrompt(): boolean {
-    return this.#dropped === this.#plan.dropFromPrompt;
+  /** KV positions it may come to need. */
+  get capacity(): number {
+    return this.#plan.capacity;
   }
 
-  /** True when the row holds as much as the context does: the window has to slide before the next step. */
+  /** True when the context has no room for the window: it has to slide before the next token can be drawn. */
   get isFull(): boolean {
-    return this.#prompt.length + this.#output.length - this.#dropped > this.#contextLength;
+    return this.#window.length > this.#contextLength;
   }
 
   get rowOptions(): RowOptions {
@@ -112,13 +119,16 @@ export class Sequence {
 
   /** Drops the oldest half of a full window. */
   slide(): void {
-    this.#dropped += slideBy(this.#contextLength);
+    const drop = slideBy(this.#contextLength);
+    this.#dropped += drop;
+    this.#window = this.#window.slice(drop);
   }
 
   /** Takes the next token; says what it adds. */
   accept(choice: TokenChoice): StreamChunk {
     const { token } = choice;
     this.#output.push(token);
+    this.#window.push(token);
     const { stopTokenIds, minTokens } = this.#options.sampling;
     let text = '';
     if (stopTokenIds.includes(token)) {
@@ -137,11 +147,15 @@ export class Sequence {
     return this.#chunk('', undefined);
   }
 
+  /** What there is of it so far. */
+  partial(): Pick<SequenceResult, 'index' | 'text' | 'tokens'> {
+    return { index: this.index, text: this.#text, tokens: this.#output };
+  }
+
+  /** Of a sequence that has ended. */
   result(): SequenceResult {
     return {
-      index: this.index,
-      text: this.#text,
-      tokens: this.#output,
+      ...this.partial(),
       ...(this.#options.sampling.logprobs !== undefined && { logprobs: this.#logprobs }),
       finishReason: this.#finishReason!,
       ...(this.#stopReason !== undefined && { stopReason: this.#stopReason }),

@@ -1,37 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { planContext } from '#inhouse/engine/context-window.js';
-import { Engine } from '#inhouse/engine/engine.js';
-import { type GenerateOptions, resolveOptions } from '#inhouse/engine/options.js';
-import type { GenerationOutcome } from '#inhouse/engine/request.js';
-import { Sequence, type StreamChunk } from '#inhouse/engine/sequence.js';
-import { FakeRunner, nextToken } from '../support/fake-runner.js';
-
-/** Submits a request without text; collects its chunks. */
-function submit(
-  engine: Engine,
-  prompt: readonly number[],
-  given: GenerateOptions,
-  contextLength = 64,
-): { outcome: Promise<GenerationOutcome>; chunks: StreamChunk[] } {
-  const options = resolveOptions(given, []);
-  const plan = planContext(prompt.length, options.maxTokens, contextLength, options.contextOverflow);
-  const sequences = Array.from(
-    { length: options.n },
-    (_, index) =>
-      new Sequence({ index, prompt, promptText: '', plan, options, contextLength, decoder: undefined }),
-  );
-  const chunks: StreamChunk[] = [];
-  const outcome = engine.submit({ sequences, options, onChunk: (chunk) => chunks.push(chunk) });
-  return { outcome, chunks };
-}
-
-/** What the fake model says after a prompt. */
-function expected(prompt: readonly number[], count: number): number[] {
-  const tokens = [...prompt];
-  for (let i = 0; i < count; i++) tokens.push(nextToken(tokens));
-  return tokens.slice(prompt.length);
-}
+import { FakeRunner } from '../support/fake-runner.js';
+import { continuation, openEngine, request, submit } from './support.js';
 
 const settled = (promise: Promise<unknown>) =>
   promise.then(
@@ -54,9 +24,9 @@ describe('the engine', () => {
     await fc.assert(
       fc.asyncProperty(requests, fc.integer({ min: 1, max: 5 }), async (all, maxRows) => {
         const runner = new FakeRunner({ maxRows });
-        const engine = new Engine(runner);
+        const engine = openEngine(runner);
         const running = all.map(({ prompt, maxTokens, n, stop, abortAfter }) => {
-          const tokens = expected(prompt, maxTokens);
+          const tokens = continuation(prompt, maxTokens);
           const stopTokenIds = stop === null || stop >= maxTokens ? [] : [tokens[stop]!];
           const controller = new AbortController();
           let seen = 0;
@@ -94,14 +64,14 @@ describe('the engine', () => {
           }
         }
         await expect.poll(() => runner.rowsOpen).toBe(0);
-        expect(engine.load).toEqual({ running: 0, waiting: 0 });
+        expect(engine.statistics()).toMatchObject({ running: 0, waiting: 0 });
       }),
       { numRuns: 200 },
     );
   });
 
   it('serves requests in the order they came', async () => {
-    const engine = new Engine(new FakeRunner({ maxRows: 1 }));
+    const engine = openEngine(new FakeRunner({ maxRows: 1 }));
     const ended: number[] = [];
     const all = [0, 1, 2, 3].map((i) =>
       submit(engine, [i + 1], { maxTokens: 3 }).outcome.then(() => ended.push(i)),
@@ -113,8 +83,8 @@ describe('the engine', () => {
   it('computes the prompt of several choices once', async () => {
     const runner = new FakeRunner();
     const prompt = [1, 2, 3, 4];
-    const { sequences } = await submit(new Engine(runner), prompt, { maxTokens: 2, n: 3 }).outcome;
-    expect(sequences.map(({ tokens }) => tokens)).toEqual(new Array(3).fill(expected(prompt, 2)));
+    const { sequences } = await submit(openEngine(runner), prompt, { maxTokens: 2, n: 3 }).outcome;
+    expect(sequences.map(({ tokens }) => tokens)).toEqual(new Array(3).fill(continuation(prompt, 2)));
     expect(runner.calls.filter((call) => call.startsWith('copyPrefix'))).toHaveLength(2);
   });
 
@@ -125,14 +95,14 @@ describe('the engine', () => {
         if (call === 'prefill' && ++prefills === 2) throw new Error('poisoned');
       },
     });
-    const engine = new Engine(runner);
+    const engine = openEngine(runner);
     const [good, bad, late] = [[1], [2], [3]].map((prompt) => submit(engine, prompt, { maxTokens: 5 }));
     expect(await settled(bad!.outcome)).toBe('poisoned');
     for (const [request, prompt] of [
       [good!, [1]],
       [late!, [3]],
     ] as const) {
-      expect((await request.outcome).sequences[0]!.tokens).toEqual(expected(prompt, 5));
+      expect((await request.outcome).sequences[0]!.tokens).toEqual(continuation(prompt, 5));
     }
     await expect.poll(() => runner.rowsOpen).toBe(0);
   });
@@ -144,11 +114,11 @@ describe('the engine', () => {
         if (call === 'openRow' && ++opened === 1) throw new Error('no row');
       },
     });
-    const engine = new Engine(runner);
+    const engine = openEngine(runner);
     const bad = submit(engine, [1], { maxTokens: 5 });
     const good = submit(engine, [2], { maxTokens: 5 });
     expect(await settled(bad.outcome)).toBe('no row');
-    expect((await good.outcome).sequences[0]!.tokens).toEqual(expected([2], 5));
+    expect((await good.outcome).sequences[0]!.tokens).toEqual(continuation([2], 5));
     await expect.poll(() => runner.rowsOpen).toBe(0);
   });
 
@@ -160,34 +130,23 @@ describe('the engine', () => {
         if (call === 'decode' && ++decodes === 3) throw new Error('step failed');
       },
     });
-    const engine = new Engine(runner);
+    const engine = openEngine(runner);
     const all = [[1], [2], [3]].map((prompt) => submit(engine, prompt, { maxTokens: 8 }).outcome);
     expect(await Promise.all(all.map(settled))).toEqual(['step failed', 'step failed', 'fulfilled']);
     await expect.poll(() => runner.rowsOpen).toBe(0);
   });
 
   it('fails only the request whose receiver throws', async () => {
-    const engine = new Engine(new FakeRunner());
-    const options = resolveOptions({ maxTokens: 5 }, []);
-    const plan = planContext(1, 5, 64, 'strict');
-    const sequence = new Sequence({
-      index: 0,
-      prompt: [1],
-      promptText: '',
-      plan,
-      options,
-      contextLength: 64,
-      decoder: undefined,
-    });
+    const engine = openEngine(new FakeRunner());
     let chunks = 0;
     const onChunk = () => {
       chunks++;
       if (chunks === 3) throw new Error('receiver');
     };
-    const bad = engine.submit({ sequences: [sequence], options, onChunk });
+    const bad = engine.submit({ ...request([1], { maxTokens: 5 }), onChunk });
     const good = submit(engine, [2], { maxTokens: 5 });
     expect(await settled(bad)).toBe('receiver');
-    expect((await good.outcome).sequences[0]!.tokens).toEqual(expected([2], 5));
+    expect((await good.outcome).sequences[0]!.tokens).toEqual(continuation([2], 5));
   });
 
   it('ends when the runner breaks down, with everyone told', async () => {
@@ -198,18 +157,18 @@ describe('the engine', () => {
         if (broken) throw new Error('the thread died');
       },
     });
-    const engine = new Engine(runner);
+    const engine = openEngine(runner);
     const short = submit(engine, [1], { maxTokens: 2 });
     const long = submit(engine, [2], { maxTokens: 20 });
     expect(await settled(short.outcome)).toBe('fulfilled');
     expect(await settled(long.outcome)).toBe('the thread died');
     expect(await settled(submit(engine, [3], { maxTokens: 2 }).outcome)).toBe('the thread died');
-    await expect.poll(() => engine.load).toEqual({ running: 0, waiting: 0 });
+    await expect.poll(() => engine.statistics()).toMatchObject({ running: 0, waiting: 0 });
   });
 
   it('fails what runs and waits on disposal, then disposes of the runner', async () => {
     const runner = new FakeRunner({ maxRows: 1 });
-    const engine = new Engine(runner);
+    const engine = openEngine(runner);
     const all = [[1], [2]].map((prompt) => settled(submit(engine, prompt, { maxTokens: 20 }).outcome));
     await engine.dispose();
     expect(runner).toMatchObject({ disposed: true, rowsOpen: 0 });
@@ -218,13 +177,16 @@ describe('the engine', () => {
   });
 
   it('fails a request that was just being given its row when the engine was disposed of', async () => {
-    const runner = new FakeRunner();
-    const engine = new Engine(runner);
-    const outcome = settled(submit(engine, [1], { maxTokens: 50 }).outcome);
-    await expect.poll(() => runner.calls, { interval: 0 }).toContain('openRow 0');
+    const runner = new FakeRunner({
+      sabotage: (call) => {
+        if (call === 'openRow') void engine.dispose();
+      },
+    });
+    const engine = openEngine(runner);
+    expect(await settled(submit(engine, [1], { maxTokens: 50 }).outcome)).toMatch(/was disposed/);
     await engine.dispose();
-    expect(await outcome).toMatch(/was disposed/);
-    expect(runner.calls.filter((call) => call.startsWith('decode')).length).toBeLessThan(3);
+    expect(runner).toMatchObject({ disposed: true, rowsOpen: 0 });
+    expect(runner.calls.filter((call) => call.startsWith('decode'))).toEqual([]);
   });
 
   it('measures from the submission, on the clock it was given', async () => {
@@ -234,7 +196,11 @@ describe('the engine', () => {
         now += 10; // every call to the runner takes ten milliseconds
       },
     });
-    const { timings } = await submit(new Engine(runner, () => now), [1, 2], { maxTokens: 4 }).outcome;
+    const { timings } = await submit(
+      openEngine(runner, {}, () => now),
+      [1, 2],
+      { maxTokens: 4 },
+    ).outcome;
     expect(timings).toEqual({ queueMs: 0, timeToFirstTokenMs: 20, perTokenMs: 10, totalMs: 50 });
   });
 });

@@ -20,7 +20,7 @@ describe.each(RUNNERS)('on the %s runner', (runner) => {
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'inhouse-generation-'));
     process.env.INHOUSE_HOME = home;
-    model = await load('embedded', { runner });
+    model = await load('embedded', { runner, prefixCacheRows: 0 }); // nothing stays behind when nothing runs
   });
   afterAll(async () => {
     await model.dispose();

@@ -11,6 +11,8 @@ import type {
 
 interface FakeRow {
   readonly options: RowOptions;
+  /** Prompt, output, and what was drawn since: what a sampler's penalties and draws are about. */
+  readonly history: number[];
   held: number[];
   pending: number | undefined;
 }
@@ -31,6 +33,8 @@ export class FakeRunner implements Runner {
   readonly info: RunnerInfo;
   readonly calls: string[] = [];
   disposed = false;
+  /** Most positions that all rows held together. */
+  tokensHeldPeak = 0;
   readonly #rows: Array<FakeRow | undefined>;
   readonly #sabotage: (call: string, row: number) => void;
 
@@ -51,6 +55,10 @@ export class FakeRunner implements Runner {
     this.#sabotage = sabotage;
   }
 
+  get tokensHeld(): number {
+    return this.#rows.reduce((sum, row) => sum + (row?.held.length ?? 0), 0);
+  }
+
   get rowsOpen(): number {
     return this.#rows.filter((row) => row !== undefined).length;
   }
@@ -58,7 +66,8 @@ export class FakeRunner implements Runner {
   async openRow(row: number, options: RowOptions): Promise<void> {
     await this.#called('openRow', row);
     if (this.#rows[row]) throw this.#broken(`row ${row} is open`);
-    this.#rows[row] = { options, held: [], pending: undefined };
+    const history = [...options.prompt, ...options.output];
+    this.#rows[row] = { options, history, held: [], pending: undefined };
   }
 
   prefill(row: number, tokens: readonly number[], options: { readonly sample: true }): Promise<TokenChoice>;
@@ -76,20 +85,22 @@ export class FakeRunner implements Runner {
     const state = this.#open(row);
     this.#append(state, tokens);
     if (!options?.sample) return undefined;
-    state.pending = nextToken(state.held);
-    return { token: state.pending };
+    return { token: this.#draw(state) };
   }
 
   async decode(rows: number, steps = 1): Promise<TokenChoice[][]> {
     await this.#called('decode', rows);
     const states = Array.from({ length: rows }, (_, row) => this.#open(row));
+    if (states.some(({ pending }) => pending === undefined)) throw this.#broken('a row has no pending token');
     const choices: TokenChoice[][] = states.map(() => []);
     for (let step = 0; step < steps; step++) {
       states.forEach((state, row) => {
         this.#append(state, [state.pending!]);
-        state.pending = nextToken(state.held);
-        choices[row]!.push({ token: state.pending });
+        choices[row]!.push({ token: this.#draw(state) });
       });
+      const ended = ({ pending, held, options: { capacity, sampling } }: FakeRow) =>
+        sampling.stopTokenIds.includes(pending!) || held.length === capacity;
+      if (states.some(ended)) break;
     }
     return choices;
   }
@@ -153,6 +164,18 @@ export class FakeRunner implements Runner {
   #append(state: FakeRow, tokens: readonly number[]): void {
     if (state.held.length + tokens.length > state.options.capacity) throw this.#broken('a row is full');
     state.held.push(...tokens);
+    this.tokensHeldPeak = Math.max(this.tokensHeldPeak, this.tokensHeld);
+  }
+
+  /** A real sampler could not tell; its text would be wrong. */
+  #draw(state: FakeRow): number {
+    const { held, history } = state;
+    const end = history.slice(history.length - held.length);
+    if (held.some((token, i) => token !== end[i]))
+      throw this.#broken('a row holds other tokens than its history');
+    state.pending = nextToken(held);
+    history.push(state.pending);
+    return state.pending;
   }
 
   #broken(what: string): RunnerError {
