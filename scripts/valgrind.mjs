@@ -25,13 +25,13 @@ function isClean(part) {
       'valgrind',
       [
         '--quiet', // a log stays empty unless there is something to report
-        '--trace-children=yes', // the tests run in a child of vitest
         '--smc-check=all-non-file', // V8 writes code
         `--suppressions=${join(root, 'scripts', 'valgrind.supp')}`,
         `--log-file=${join(logs, '%p.log')}`,
         process.execPath,
         join('node_modules', 'vitest', 'vitest.mjs'),
         'run',
+        '--pool=threads', // all in one process: vitest does not wait long for another to start
         join('test', 'runtime', 'native.test.ts'),
         `--testNamePattern=native runner: ${part}`,
         `--testTimeout=${PATIENT_MS}`,
