@@ -1,4 +1,4 @@
-// Seeded random numbers in bulk: token ids for prompts, and weights by the hundred million.
+// Seeded random numbers: token ids for prompts, arrivals and lengths of requests, and weights by the hundred million.
 // Fast rather than fine: they keep a computation honest, they are no source of statistics or secrets.
 
 /** Distinct normal numbers there are; `fillNormal` draws from these with replacement. */
@@ -16,12 +16,12 @@ export class Random {
 
   /** `count` token ids below `vocabularySize`. */
   tokens(count: number, vocabularySize: number): number[] {
-    return Array.from({ length: count }, () => Math.floor(this.#uniform() * vocabularySize));
+    return Array.from({ length: count }, () => Math.floor(this.uniform() * vocabularySize));
   }
 
   /** Fills `values` with numbers of mean 0 and the given standard deviation, a few nanoseconds each. */
   fillNormal(values: Float32Array, deviation: number): void {
-    this.#normals ??= Float32Array.from({ length: NORMALS }, () => this.#normal());
+    this.#normals ??= Float32Array.from({ length: NORMALS }, () => this.normal());
     const normals = this.#normals;
     let state = this.#state; // a local variable stays in a register
     for (let i = 0; i < values.length; i++) {
@@ -32,14 +32,14 @@ export class Random {
   }
 
   /** In [0, 1). */
-  #uniform(): number {
+  uniform(): number {
     this.#state = advance(this.#state);
     return (this.#state >>> 0) / 2 ** 32;
   }
 
-  /** Box-Muller. */
-  #normal(): number {
-    return Math.sqrt(-2 * Math.log(1 - this.#uniform())) * Math.cos(2 * Math.PI * this.#uniform());
+  /** Of mean 0 and deviation 1: Box-Muller. */
+  normal(): number {
+    return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
   }
 }
 

@@ -1,6 +1,7 @@
 // A finished run as one JSON object, and as tables for people.
 import type { Checkpoint } from '../../src/checkpoint/checkpoint.js';
 import type { Machine } from '../machine.js';
+import { type Columns, fixed, table } from '../table.js';
 import type { BenchResult } from './results.js';
 
 export interface BenchReport {
@@ -52,21 +53,19 @@ export function printedReport({ machine, model, results, interrupted }: BenchRep
 const NO_FLOOR =
   'No floor share: it takes the bandwidth of this machine, which only the native addon can measure.';
 
-type Columns = Readonly<Record<string, (result: BenchResult) => string>>;
-
-const SETUP_COLUMNS: Columns = {
+const SETUP_COLUMNS: Columns<BenchResult> = {
   runner: ({ runner }) => runner,
   precision: ({ precision }) => precision,
   threads: ({ threads }) => String(threads),
 };
 
-const TIME_COLUMNS: Columns = {
+const TIME_COLUMNS: Columns<BenchResult> = {
   'min ms': ({ spread }) => fixed(spread.minMs),
   'max ms': ({ spread }) => fixed(spread.maxMs),
   'first token ms': ({ timeToFirstTokenMs }) => fixed(timeToFirstTokenMs),
 };
 
-const LOAD_COLUMNS: Columns = {
+const LOAD_COLUMNS: Columns<BenchResult> = {
   ...SETUP_COLUMNS,
   'load ms': ({ msPerStep }) => fixed(msPerStep),
   ...TIME_COLUMNS,
@@ -74,7 +73,7 @@ const LOAD_COLUMNS: Columns = {
   'KV bytes/token': ({ kvBytesPerToken }) => String(kvBytesPerToken),
 };
 
-const STEP_COLUMNS: Columns = {
+const STEP_COLUMNS: Columns<BenchResult> = {
   ...SETUP_COLUMNS,
   phase: ({ phase }) => phase,
   prompt: ({ prompt }) => fixed(prompt, 0),
@@ -86,20 +85,6 @@ const STEP_COLUMNS: Columns = {
   ...TIME_COLUMNS,
   'floor share': ({ floorShare }) => fixed(floorShare),
 };
-
-/** Columns aligned to the right, two spaces apart. */
-function table(columns: Columns, results: readonly BenchResult[]): string {
-  const rows = [
-    Object.keys(columns),
-    ...results.map((result) => Object.values(columns).map((cell) => cell(result))),
-  ];
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) => row.map((cell, column) => cell.padStart(widths[column]!)).join('  ')).join('\n');
-}
-
-function fixed(value: number | null, digits = 2): string {
-  return value === null ? '-' : value.toFixed(digits);
-}
 
 /** Whether a floor was due somewhere, and none is stated. */
 function lacksBandwidth(steps: readonly BenchResult[]): boolean {
