@@ -6,16 +6,26 @@ import type { DownloadProgress } from './checkpoint/hub.js';
 import { resolveModel } from './checkpoint/resolve.js';
 import { Engine } from './engine/engine.js';
 import { InhouseError } from './errors.js';
+import { checkPrecision, type PrecisionSpec } from './graph/precision.js';
 import { prepareModel } from './graph/prepare.js';
+import type { QuantizeProgress } from './graph/quantize/quantize-checkpoint.js';
 import { inhouseHome } from './home.js';
 import { Model } from './model.js';
 import { checkOptions, rule } from './options.js';
 import { openRunner, type RunnerChoice } from './runtime/open.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
 
+/** A download, file by file; then, where the precision asks for it and it was not done before, writing the weights. */
+export type LoadProgress =
+  | ({ readonly stage: 'download' } & DownloadProgress)
+  | ({ readonly stage: 'quantize' } & QuantizeProgress);
+
 export interface LoadOptions {
-  /** Default 'fp32'. */
-  readonly precision?: 'fp32';
+  /**
+   * How weights are stored, on disk and in memory. Default 'fp32'. Others but FP32 are written when a model is first
+   * loaded that way, and mapped from then on.
+   */
+  readonly precision?: PrecisionSpec;
   /** Default 'auto': the best device there is, which is the CPU in this release. */
   readonly device?: 'auto' | 'cpu';
   /**
@@ -37,14 +47,14 @@ export interface LoadOptions {
   readonly token?: string;
   /** Use no network. Default HF_HUB_OFFLINE. */
   readonly offline?: boolean;
-  /** Told of downloads as they advance. */
-  readonly onProgress?: (progress: DownloadProgress) => void;
-  /** Stops a download; loading rejects with the signal's reason. */
+  /** Told of what takes long as it advances. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Stops a download and the writing of weights; loading rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 const RULES = {
-  precision: rule.oneOf('fp32'),
+  precision: () => undefined, // checkPrecision says more
   device: rule.oneOf('auto', 'cpu'),
   runner: rule.oneOf('auto', 'native', 'portable'),
   threads: rule.integer(1, 256),
@@ -65,12 +75,20 @@ const RULES = {
  */
 export async function load(name: string = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Model> {
   checkOptions('load', options, RULES);
-  const { precision: _p, device: _d, runner: choice = 'auto', ...rest } = options;
+  const { precision: spec = 'fp32', device: _d, runner: choice = 'auto', onProgress, ...rest } = options;
   const { threads = availableParallelism(), maxBatchSize = 8, ...download } = rest;
-  const resolved = await resolveModel(name, download);
+  const precision = checkPrecision(spec);
+  const resolved = await resolveModel(name, {
+    ...download,
+    onProgress: (progress) => onProgress?.({ stage: 'download', ...progress }),
+  });
   const checkpoint = await openCheckpoint(resolved.folder);
   const tokenizer = await openTokenizer(resolved.folder);
-  const prepared = await prepareModel(checkpoint, inhouseHome());
+  const prepared = await prepareModel(checkpoint, inhouseHome(), {
+    precision,
+    onProgress: (progress) => onProgress?.({ stage: 'quantize', ...progress }),
+    signal: options.signal,
+  });
   options.signal?.throwIfAborted();
   const runner = await openRunner(choice, {
     config: checkpoint.config,
@@ -78,7 +96,8 @@ export async function load(name: string = EMBEDDED_MODEL, options: LoadOptions =
     maxRows: maxBatchSize,
     threads,
   });
-  return new Model({ resolved, checkpoint, tokenizer, runner, engine: new Engine(runner) });
+  const { weightBytes } = prepared;
+  return new Model({ resolved, checkpoint, weightBytes, tokenizer, runner, engine: new Engine(runner) });
 }
 
 /** A model without tokenizer files still takes token ids; one whose files are damaged is refused. */

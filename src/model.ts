@@ -41,7 +41,7 @@ export interface ModelInfo extends RunnerInfo {
   readonly source: ResolvedModel['source'];
   readonly folder: string;
   readonly parameterCount: number;
-  /** Of the weights as stored. */
+  /** Of the weights as stored in this precision. */
   readonly weightBytes: number;
   readonly hasTokenizer: boolean;
   readonly eosTokenIds: readonly number[];
@@ -56,6 +56,8 @@ export interface ModelStatistics extends RunnerStatistics {
 export interface ModelParts {
   readonly resolved: ResolvedModel;
   readonly checkpoint: Checkpoint;
+  /** Of the weights in the precision that was loaded. */
+  readonly weightBytes: number;
   readonly tokenizer: Tokenizer | undefined;
   readonly runner: Runner;
   readonly engine: Engine;
@@ -119,7 +121,8 @@ export class Model implements AsyncDisposable {
     this.#requireAlive('score');
     checkScoreOptions(options);
     const ids = encodePrompt(this.#context, text, options.allowSpecialTokens ?? false);
-    return scoreTokens(this.#parts.runner, ids, options);
+    const textBytes = typeof text === 'string' ? Buffer.byteLength(text) : null;
+    return scoreTokens(this.#parts.runner, ids, options, textBytes);
   }
 
   /**
@@ -161,12 +164,12 @@ export class Model implements AsyncDisposable {
   }
 
   info(): ModelInfo {
-    const { resolved, checkpoint, tokenizer, runner } = this.#parts;
+    const { resolved, checkpoint, weightBytes, tokenizer, runner } = this.#parts;
     return {
       ...runner.info,
       ...resolved,
       parameterCount: checkpoint.parameterCount,
-      weightBytes: checkpoint.weightBytes,
+      weightBytes,
       hasTokenizer: tokenizer !== undefined,
       eosTokenIds: checkpoint.config.eosTokenIds,
     };

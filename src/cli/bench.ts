@@ -1,31 +1,27 @@
 // `inhouse bench run`: how fast a model is on this machine. The measuring is done in bench/run.
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { BenchSubject } from '../../bench/run/bench.js';
 import type { BenchOptions } from '../../bench/run/plan.js';
+import { PRECISIONS, parsePrecision, precisionLabel } from '../graph/precision.js';
 import { inhouseHome } from '../home.js';
 import { invalidOption, rule } from '../options.js';
 import { benchProgress } from './bench-progress.js';
+import { counts, MOST, toCount, toWords } from './counts.js';
 import { usageError } from './failure.js';
 import { addModelFlags, type ModelFlags } from './flags.js';
 import { findModelFolder } from './open-model.js';
 import { formatBytes, writeLine } from './output.js';
 import { stopSignal } from './stop-signal.js';
 
-interface BenchFlags extends ModelFlags, Omit<BenchOptions, 'runners'> {
+interface BenchFlags extends ModelFlags, Omit<BenchOptions, 'runners' | 'precisions'> {
   readonly synthetic?: string;
+  readonly precision: readonly string[];
   readonly runner: readonly string[];
   readonly json?: boolean;
   readonly output?: string;
 }
-
-/** Far above any context. */
-const MOST_TOKENS = 1_000_000;
-/** As in `load()`. */
-const MOST_ROWS = 256;
-const MOST_THREADS = 256;
-const MOST_REPETITIONS = 10_000;
 
 export function addBench(program: Command): void {
   const bench = program.command('bench').description('Measure how fast models are on this machine.');
@@ -37,16 +33,23 @@ export function addBench(program: Command): void {
       ),
     )
     .addOption(
-      counts('-p, --n-prompt <lengths>', 'prompt lengths in tokens; 0 for none', 0, MOST_TOKENS, [512]),
+      counts('-p, --n-prompt <lengths>', 'prompt lengths in tokens; 0 for none', 0, MOST.tokens, [512]),
     )
-    .option('-n, --n-gen <tokens>', 'tokens to decode per row; 0 for none', toCount(0, MOST_TOKENS), 128)
-    .addOption(counts('-b, --batch-size <rows>', 'rows decoded together', 1, MOST_ROWS, [1]))
-    .addOption(counts('-d, --depth <tokens>', 'tokens a row holds when decode begins', 1, MOST_TOKENS, [64]))
+    .option('-n, --n-gen <tokens>', 'tokens to decode per row; 0 for none', toCount(0, MOST.tokens), 128)
+    .addOption(counts('-b, --batch-size <rows>', 'rows decoded together', 1, MOST.rows, [1]))
+    .addOption(counts('-d, --depth <tokens>', 'tokens a row holds when decode begins', 1, MOST.tokens, [64]))
     .addOption(
-      counts('-t, --threads <counts>', 'threads that compute', 1, MOST_THREADS, [availableParallelism()]),
+      counts('-t, --threads <counts>', 'threads that compute', 1, MOST.threads, [availableParallelism()]),
     )
-    .option('-r, --repetitions <count>', 'times to measure everything', toCount(1, MOST_REPETITIONS), 5)
-    .addOption(new Option('--precision <name>', 'number format').choices(['fp32']).default('fp32'))
+    .option('-r, --repetitions <count>', 'times to measure everything', toCount(1, MOST.repetitions), 5)
+    .addOption(
+      new Option(
+        '--precision <names>',
+        `list of ${PRECISIONS.join(', ')} and mixes such as int4+lm_head:int8`,
+      )
+        .argParser(toWords)
+        .default(['fp32'], 'fp32'),
+    )
     .addOption(
       new Option('--runner <kinds>', 'native, portable, or auto for the fastest there is')
         .argParser(toWords)
@@ -60,7 +63,11 @@ export function addBench(program: Command): void {
 
 async function run(flags: BenchFlags): Promise<void> {
   const { runnerKind } = await import('../../bench/run/runners.js');
-  const options: BenchOptions = { ...flags, runners: flags.runner.map(runnerKind) };
+  const options: BenchOptions = {
+    ...flags,
+    precisions: flags.precision.map((label) => precisionLabel(parsePrecision(label))),
+    runners: flags.runner.map(runnerKind),
+  };
   if (flags.output !== undefined) await writeOutput(flags.output, '', 'a'); // complains now, not in half an hour
 
   const signal = stopSignal();
@@ -106,23 +113,4 @@ async function writeOutput(path: string, text: string, flag: 'a' | 'w'): Promise
   } catch (error) {
     throw usageError(`--output ${path} cannot be written: ${(error as Error).message}`);
   }
-}
-
-/** A flag that takes a list of integers. */
-function counts(flags: string, description: string, least: number, most: number, usual: number[]): Option {
-  return new Option(flags, description)
-    .argParser((text) => toWords(text).map(toCount(least, most)))
-    .default(usual, usual.join());
-}
-
-function toCount(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`It must be an integer from ${least} to ${most}.`);
-  };
-}
-
-function toWords(text: string): readonly string[] {
-  return text.split(',').map((word) => word.trim());
 }
