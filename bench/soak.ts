@@ -8,6 +8,7 @@
 import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { parsePrecision } from '../src/graph/precision.js';
 import { inhouseHome } from '../src/home.js';
 import { type LoadOptions, load } from '../src/index.js';
 import { machine } from './machine.js';
@@ -62,7 +63,7 @@ interface Reading {
 const startedAt = new Date().toISOString();
 const measuredOn = machine(); // before it is busy with us
 const model = await load(await modelFolder(), {
-  precision: values.precision as NonNullable<LoadOptions['precision']>, // load checks it
+  precision: parsePrecision(values.precision),
   runner: values.runner as NonNullable<LoadOptions['runner']>,
   threads: Number(values.threads),
   kvMemoryLimitBytes: KV_LIMIT_BYTES,

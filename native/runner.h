@@ -6,6 +6,7 @@
 #include "kv/kv_arena.h"
 #include "model_shape.h"
 #include "ort/session.h"
+#include "platform/heap.h"
 #include "step/rows.h"
 #include "step/sequence_pass.h"
 #include "step/stepper.h"
@@ -33,6 +34,7 @@ class Runner {
   void terminate() { session_.terminate(); }
 
  private:
+  HeapReturn heapReturn_;  // first, so that it goes last
   Session session_;
   KvArena arena_;  // one row more than can be opened, for the pass
   Stepper stepper_;

@@ -44,6 +44,8 @@ export const ERROR_CATALOGUE = {
   INHOUSE_TENSOR_UNEXPECTED: broken,
   INHOUSE_TENSOR_SHAPE: broken,
   INHOUSE_TENSOR_DTYPE: broken,
+  INHOUSE_TENSOR_NOT_FINITE: broken,
+  INHOUSE_TENSOR_OVERFLOW: broken,
   INHOUSE_TOKENIZER_MISSING: notFound,
   INHOUSE_TOKENIZER_INVALID: broken,
   // The Hugging Face hub
@@ -56,6 +58,7 @@ export const ERROR_CATALOGUE = {
   INHOUSE_HUB_FAILED: { status: 502, retryable: true },
   // Artefacts and disk
   INHOUSE_CACHE_WRITE: { status: 507, retryable: false },
+  INHOUSE_QUANTIZE_FAILED: internal,
   // The runner and the model's life
   INHOUSE_RUNTIME_LOAD: internal,
   INHOUSE_RUNTIME_STEP: internal,

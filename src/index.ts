@@ -23,7 +23,8 @@ export {
   TimeoutError,
 } from './errors.js';
 export type { GenerationResult, Prompt, Usage } from './generation.js';
-export { type LoadOptions, load } from './load.js';
+export type { Precision, PrecisionSpec } from './graph/precision.js';
+export { type LoadOptions, type LoadProgress, load } from './load.js';
 export type {
   EmbedOptions,
   GenerationStream,

@@ -12,16 +12,26 @@ import {
   runnerRows,
 } from './engine/engine-options.js';
 import { InhouseError } from './errors.js';
+import { checkPrecision, type PrecisionSpec } from './graph/precision.js';
 import { prepareModel } from './graph/prepare.js';
+import type { QuantizeProgress } from './graph/quantize/quantize-checkpoint.js';
 import { inhouseHome } from './home.js';
 import { Model } from './model.js';
 import { checkOptions, rule } from './options.js';
 import { openRunner, type RunnerChoice } from './runtime/open.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
 
+/** A download, file by file; then, where the precision asks for it and it was not done before, writing the weights. */
+export type LoadProgress =
+  | ({ readonly stage: 'download' } & DownloadProgress)
+  | ({ readonly stage: 'quantize' } & QuantizeProgress);
+
 export interface LoadOptions extends EngineOptions {
-  /** Default 'fp32'. */
-  readonly precision?: 'fp32';
+  /**
+   * How weights are stored, on disk and in memory. Default 'fp32'. Others but FP32 are written when a model is first
+   * loaded that way, and mapped from then on.
+   */
+  readonly precision?: PrecisionSpec;
   /** Default 'auto': the best device there is, which is the CPU in this release. */
   readonly device?: 'auto' | 'cpu';
   /**
@@ -41,14 +51,14 @@ export interface LoadOptions extends EngineOptions {
   readonly token?: string;
   /** Use no network. Default HF_HUB_OFFLINE. */
   readonly offline?: boolean;
-  /** Told of downloads as they advance. */
-  readonly onProgress?: (progress: DownloadProgress) => void;
-  /** Stops a download; loading rejects with the signal's reason. */
+  /** Told of what takes long as it advances. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Stops a download and the writing of weights; loading rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
 const RULES = {
-  precision: rule.oneOf('fp32'),
+  precision: () => undefined, // checkPrecision says more
   device: rule.oneOf('auto', 'cpu'),
   runner: rule.oneOf('auto', 'native', 'portable'),
   threads: rule.integer(1, 256),
@@ -69,13 +79,21 @@ const RULES = {
  */
 export async function load(name: string = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Model> {
   checkOptions('load', options, RULES);
-  const { precision: _p, device: _d, runner: choice = 'auto', ...rest } = options;
+  const { precision: spec = 'fp32', device: _d, runner: choice = 'auto', onProgress, ...rest } = options;
   const { threads = availableParallelism(), ...download } = rest;
+  const precision = checkPrecision(spec);
   const maxRows = runnerRows('load', options);
-  const resolved = await resolveModel(name, download);
+  const resolved = await resolveModel(name, {
+    ...download,
+    onProgress: (progress) => onProgress?.({ stage: 'download', ...progress }),
+  });
   const checkpoint = await openCheckpoint(resolved.folder);
   const tokenizer = await openTokenizer(resolved.folder);
-  const prepared = await prepareModel(checkpoint, inhouseHome());
+  const prepared = await prepareModel(checkpoint, inhouseHome(), {
+    precision,
+    onProgress: (progress) => onProgress?.({ stage: 'quantize', ...progress }),
+    signal: options.signal,
+  });
   options.signal?.throwIfAborted();
   const runner = await openRunner(choice, {
     config: checkpoint.config,
@@ -83,9 +101,10 @@ export async function load(name: string = EMBEDDED_MODEL, options: LoadOptions =
     maxRows,
     threads,
   });
+  const { weightBytes } = prepared;
   const { kv } = await runner.statistics();
   const engine = new Engine(runner, resolveEngineOptions(options, runner.info, kv.bytesPerToken));
-  return new Model({ resolved, checkpoint, tokenizer, runner, engine });
+  return new Model({ resolved, checkpoint, weightBytes, tokenizer, runner, engine });
 }
 
 /** A model without tokenizer files still takes token ids; one whose files are damaged is refused. */

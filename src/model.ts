@@ -42,7 +42,7 @@ export interface ModelInfo extends RunnerInfo {
   readonly source: ResolvedModel['source'];
   readonly folder: string;
   readonly parameterCount: number;
-  /** Of the weights as stored. */
+  /** Of the weights as stored in this precision. */
   readonly weightBytes: number;
   readonly hasTokenizer: boolean;
   readonly eosTokenIds: readonly number[];
@@ -53,6 +53,8 @@ export interface ModelStatistics extends RunnerStatistics, EngineStatistics {}
 export interface ModelParts {
   readonly resolved: ResolvedModel;
   readonly checkpoint: Checkpoint;
+  /** Of the weights in the precision that was loaded. */
+  readonly weightBytes: number;
   readonly tokenizer: Tokenizer | undefined;
   readonly runner: Runner;
   readonly engine: Engine;
@@ -121,7 +123,8 @@ export class Model implements AsyncDisposable {
     this.#requireAlive('score');
     checkScoreOptions(options);
     const ids = encodePrompt(this.#context, text, options.allowSpecialTokens ?? false);
-    return scoreTokens(this.#parts.runner, ids, options);
+    const textBytes = typeof text === 'string' ? Buffer.byteLength(text) : null;
+    return scoreTokens(this.#parts.runner, ids, options, textBytes);
   }
 
   /**
@@ -163,12 +166,12 @@ export class Model implements AsyncDisposable {
   }
 
   info(): ModelInfo {
-    const { resolved, checkpoint, tokenizer, runner } = this.#parts;
+    const { resolved, checkpoint, weightBytes, tokenizer, runner } = this.#parts;
     return {
       ...runner.info,
       ...resolved,
       parameterCount: checkpoint.parameterCount,
-      weightBytes: checkpoint.weightBytes,
+      weightBytes,
       hasTokenizer: tokenizer !== undefined,
       eosTokenIds: checkpoint.config.eosTokenIds,
     };

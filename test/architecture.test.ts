@@ -37,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   generation: ['engine', 'tokenizer', 'options', 'errors'],
   model: ['generation', 'engine', 'scoring', 'runtime', 'tokenizer', 'checkpoint', 'options', 'errors'],
   load: ['model', 'engine', 'runtime', 'graph', 'checkpoint', 'tokenizer', 'home', 'options', 'errors'],
-  index: ['load', 'model', 'generation', 'engine', 'scoring', 'runtime', 'checkpoint', 'errors'],
+  index: ['load', 'model', 'generation', 'engine', 'scoring', 'runtime', 'graph', 'checkpoint', 'errors'],
   cli: [...ROOMS_BELOW, 'bench', 'generation'],
   bench: [...ROOMS_BELOW, 'index'],
 };

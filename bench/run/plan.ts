@@ -6,7 +6,8 @@ import type { RunnerInfo } from '../../src/runtime/runner.js';
 export interface BenchOptions {
   /** Kinds, already resolved: no 'auto'. */
   readonly runners: readonly RunnerInfo['kind'][];
-  readonly precision: RunnerInfo['precision'];
+  /** Labels. */
+  readonly precisions: readonly string[];
   readonly threads: readonly number[];
   /** Prompt lengths in tokens; 0 measures no prefill. */
   readonly nPrompt: readonly number[];
@@ -22,7 +23,8 @@ export interface BenchOptions {
 /** One loaded model. */
 export interface Setup {
   readonly runner: RunnerInfo['kind'];
-  readonly precision: RunnerInfo['precision'];
+  /** Label. */
+  readonly precision: string;
   readonly threads: number;
 }
 
@@ -55,9 +57,11 @@ export interface BenchPlan {
  * @throws InvalidInputError `INHOUSE_INVALID_OPTION` for what the model's context cannot hold
  */
 export function planBench(options: BenchOptions, contextLength: number): BenchPlan {
-  const { precision, repetitions } = options;
-  const setups = unique(options.runners).flatMap((runner) =>
-    unique(options.threads).map((threads) => ({ runner, precision, threads })),
+  const { repetitions } = options;
+  const setups = unique(options.precisions).flatMap((precision) =>
+    unique(options.runners).flatMap((runner) =>
+      unique(options.threads).map((threads) => ({ runner, precision, threads })),
+    ),
   );
   const cases = [...prefillCases(options, contextLength), ...decodeCases(options, contextLength)];
   return { setups, cases, repetitions };
@@ -92,7 +96,7 @@ function decodeCases({ nGen, batchSize, depth: depths }: BenchOptions, contextLe
 }
 
 /** Rows that the runner needs. */
-export function mostRows({ cases }: BenchPlan): number {
+export function mostRows({ cases }: Pick<BenchPlan, 'cases'>): number {
   return Math.max(1, ...cases.map((measured) => (measured.phase === 'decode' ? measured.batch : 1)));
 }
 

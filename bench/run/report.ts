@@ -67,8 +67,10 @@ const TIME_COLUMNS: Columns<BenchResult> = {
 
 const LOAD_COLUMNS: Columns<BenchResult> = {
   ...SETUP_COLUMNS,
+  computes: ({ computeType }) => computeType,
   'load ms': ({ msPerStep }) => fixed(msPerStep),
   ...TIME_COLUMNS,
+  'disk MB': ({ weightBytes }) => fixed(weightBytes / 1e6, 0),
   'RSS MB': ({ rssBytes }) => fixed(rssBytes === null ? null : rssBytes / 1e6, 0),
   'KV bytes/token': ({ kvBytesPerToken }) => String(kvBytesPerToken),
 };

@@ -1,5 +1,6 @@
 // From samples to the results that a run reports: medians, spreads, rates and the share of the floor. Pure.
 import type { Gpt2Config } from '../../src/checkpoint/config.js';
+import type { RunnerInfo } from '../../src/runtime/runner.js';
 import { median } from '../statistics.js';
 import { floorMs, meanPositions, weightBytesPerStep } from './floor.js';
 import type { Sample } from './measure.js';
@@ -7,7 +8,9 @@ import type { BenchCase, Setup } from './plan.js';
 
 /** One line of the report. A field that does not apply is null; docs/bench.md says of each what it means. */
 export interface BenchResult extends Setup {
+  readonly computeType: RunnerInfo['computeType'];
   readonly runtimeVersion: string;
+  readonly weightBytes: number;
   readonly kvBytesPerToken: number;
   readonly phase: 'load' | 'prefill' | 'decode';
   readonly batch: number | null;
@@ -36,6 +39,9 @@ export interface LoadSample {
   /** Of the whole process, after that first token. */
   readonly rssBytes: number;
   readonly kvBytesPerToken: number;
+  /** On disk, in this precision. */
+  readonly weightBytes: number;
+  readonly computeType: RunnerInfo['computeType'];
   /** ONNX Runtime's. */
   readonly runtimeVersion: string;
 }
@@ -58,10 +64,12 @@ export interface SetupSamples {
 export function summarise({ setup, loads, cases }: SetupSamples, config: Gpt2Config): BenchResult[] {
   const [first] = loads;
   if (first === undefined) return [];
-  const { kvBytesPerToken, runtimeVersion } = first;
+  const { computeType, runtimeVersion, weightBytes, kvBytesPerToken } = first;
   const facts = (phase: BenchResult['phase']) => ({
     ...setup,
+    computeType,
     runtimeVersion,
+    weightBytes,
     kvBytesPerToken,
     phase,
     ...NOT_APPLICABLE,

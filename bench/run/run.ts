@@ -2,7 +2,8 @@
 // repetitions of one case lie far apart, whatever else the machine does in between falls on all cases alike, and only
 // one model is in memory at a time.
 import { type Checkpoint, openCheckpoint } from '../../src/checkpoint/checkpoint.js';
-import { prepareModel } from '../../src/graph/prepare.js';
+import { parsePrecision } from '../../src/graph/precision.js';
+import { type PreparedModel, prepareModel } from '../../src/graph/prepare.js';
 import type { Runner } from '../../src/runtime/runner.js';
 import { measureCase, rowOptions } from './measure.js';
 import { type BenchCase, type BenchPlan, inOrderOf, mostRows, type Setup } from './plan.js';
@@ -15,7 +16,7 @@ export interface BenchProgress {
   readonly repetition: number;
   readonly repetitions: number;
   readonly setup: Setup;
-  readonly doing: BenchCase | 'load';
+  readonly doing: BenchCase | 'quantize' | 'load';
 }
 
 export interface BenchTools {
@@ -46,6 +47,7 @@ export async function runBench(
   );
   const run = new BenchRun(checkpoint.folder, plan, tools);
   try {
+    for (const setup of plan.setups) await run.prepare(setup);
     for (let repetition = 0; repetition < plan.repetitions; repetition++) {
       for (const samples of inOrderOf(repetition, all)) await run.repeat(repetition, samples);
     }
@@ -68,20 +70,22 @@ class BenchRun {
     this.#tools = tools;
   }
 
+  /** Writes the weights in this precision where that was not done before: no part of a load that is measured. */
+  async prepare(setup: Setup): Promise<void> {
+    this.#report(0, setup, 'quantize');
+    await this.#prepared(setup);
+  }
+
   /** Loads the setup, adds one sample of the load and of every case, and disposes of it. */
   async repeat(repetition: number, { setup, loads, cases }: SetupSamples): Promise<void> {
-    const { signal, onProgress, readBandwidth } = this.#tools;
-    const report = (doing: BenchProgress['doing']) => {
-      signal.throwIfAborted();
-      onProgress({ repetition, repetitions: this.#plan.repetitions, setup, doing });
-    };
-    report('load');
+    const { signal, readBandwidth } = this.#tools;
+    this.#report(repetition, setup, 'load');
     const begin = performance.now();
-    const runner = await this.#open(setup);
+    const { runner, weightBytes } = await this.#open(setup);
     try {
-      loads.push(await this.#loaded(runner, begin));
+      loads.push({ ...(await this.#loaded(runner, begin)), weightBytes });
       for (const { measured, samples, bandwidths } of inOrderOf(repetition, cases)) {
-        report(measured);
+        this.#report(repetition, setup, measured);
         const bandwidth = hasFloor(measured) ? await readBandwidth(setup.threads) : undefined;
         samples.push(await measureCase(runner, measured, { random: this.#random, signal }));
         if (bandwidth !== undefined) bandwidths.push(bandwidth);
@@ -91,22 +95,29 @@ class BenchRun {
     }
   }
 
+  #report(repetition: number, setup: Setup, doing: BenchProgress['doing']): void {
+    this.#tools.signal.throwIfAborted();
+    this.#tools.onProgress({ repetition, repetitions: this.#plan.repetitions, setup, doing });
+  }
+
   /** From the folder, as `load()` does it. */
-  async #open({ runner, threads }: Setup): Promise<Runner> {
+  async #open(setup: Setup): Promise<{ readonly runner: Runner; readonly weightBytes: number }> {
+    const { config, weightBytes, ...prepared } = await this.#prepared(setup);
+    const options = { config, ...prepared, maxRows: mostRows(this.#plan), threads: setup.threads };
+    return { runner: await openRunner(setup.runner, options), weightBytes };
+  }
+
+  async #prepared({ precision }: Setup): Promise<PreparedModel & Pick<Checkpoint, 'config'>> {
+    const { home, signal } = this.#tools;
     const checkpoint = await openCheckpoint(this.#folder);
-    const prepared = await prepareModel(checkpoint, this.#tools.home);
-    return openRunner(runner, {
-      config: checkpoint.config,
-      ...prepared,
-      maxRows: mostRows(this.#plan),
-      threads,
-    });
+    const options = { precision: parsePrecision(precision), signal };
+    return { config: checkpoint.config, ...(await prepareModel(checkpoint, home, options)) };
   }
 
   /** Weights are mapped, and read when first used: only after a first token is the load over and the RSS whole. */
-  async #loaded(runner: Runner, begin: number): Promise<LoadSample> {
+  async #loaded(runner: Runner, begin: number): Promise<Omit<LoadSample, 'weightBytes'>> {
     const ms = performance.now() - begin;
-    const { runtimeVersion, vocabularySize } = runner.info;
+    const { computeType, runtimeVersion, vocabularySize } = runner.info;
     await runner.openRow(0, rowOptions(runner));
     await runner.prefill(0, this.#random.tokens(1, vocabularySize), { sample: true });
     const firstTokenMs = performance.now() - begin;
@@ -117,6 +128,7 @@ class BenchRun {
       firstTokenMs,
       rssBytes: process.memoryUsage.rss(),
       kvBytesPerToken: kv.bytesPerToken,
+      computeType,
       runtimeVersion,
     };
   }

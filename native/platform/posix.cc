@@ -2,6 +2,9 @@
 #ifndef _WIN32
 
 #include <dlfcn.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -11,6 +14,7 @@
 #include <string>
 
 #include "dynamic_library.h"
+#include "heap.h"
 #include "reserved_memory.h"
 
 namespace inhouse {
@@ -20,6 +24,12 @@ DynamicLibrary::DynamicLibrary(const std::string& path) : handle_(dlopen(path.c_
 }
 
 void* DynamicLibrary::find(const char* symbol) const { return dlsym(handle_, symbol); }
+
+HeapReturn::~HeapReturn() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
 
 ReservedMemory::ReservedMemory(std::size_t bytes) : data_(nullptr), size_(bytes) {
   void* address = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

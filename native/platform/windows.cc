@@ -7,6 +7,7 @@
 #include <string>
 
 #include "dynamic_library.h"
+#include "heap.h"
 #include "reserved_memory.h"
 #include "wide_text.h"
 
@@ -18,6 +19,8 @@ std::runtime_error lastError(const std::string& what) {
 }
 
 }  // namespace
+
+HeapReturn::~HeapReturn() = default;  // the system's heap does so by itself
 
 DynamicLibrary::DynamicLibrary(const std::string& path) : handle_(nullptr) {
   const std::wstring wide = wideText(path);

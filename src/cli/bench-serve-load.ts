@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ServeLoadOptions, Suite } from '../../bench/serve-load/bench.js';
+import { PRECISIONS, parsePrecision } from '../graph/precision.js';
 import type { LoadOptions } from '../load.js';
 import { checkOutput, type SubjectFlags, subjectOf, writeOutput } from './bench-files.js';
 import { counts, MOST, toCount, toWords } from './counts.js';
@@ -99,7 +100,7 @@ export function addBenchServeLoad(bench: Command): void {
     )
     .option('--quick', 'shorten a suite')
     .option('-t, --threads <count>', 'threads that compute', toCount(1, MOST.threads), availableParallelism())
-    .option('--precision <name>', 'number format', 'fp32')
+    .option('--precision <name>', `one of ${PRECISIONS.join(', ')}, or a mix`, 'fp32')
     .option('--runner <kind>', 'native, portable, or auto for the fastest there is', 'auto')
     .option('--json', 'print one JSON object instead of tables')
     .option('--output <file>', 'also write the JSON object to this file')
@@ -146,7 +147,7 @@ async function optionsOf(flags: ServeLoadFlags): Promise<ServeLoadOptions> {
     maxBatchSize,
     quick: flags.quick ?? false,
     setup: {
-      precision: flags.precision as NonNullable<LoadOptions['precision']>, // load checks it
+      precision: parsePrecision(flags.precision),
       runner: runnerKind(flags.runner),
       threads: flags.threads,
     },

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import type { BenchOptions } from '../../bench/run/plan.js';
+import { PRECISIONS, parsePrecision, precisionLabel } from '../graph/precision.js';
 import { inhouseHome } from '../home.js';
 import { checkOutput, type SubjectFlags, subjectOf, writeOutput } from './bench-files.js';
 import { benchProgress } from './bench-progress.js';
@@ -11,7 +12,8 @@ import { addModelFlags } from './flags.js';
 import { writeLine } from './output.js';
 import { stopSignal } from './stop-signal.js';
 
-interface BenchFlags extends SubjectFlags, Omit<BenchOptions, 'runners'> {
+interface BenchFlags extends SubjectFlags, Omit<BenchOptions, 'runners' | 'precisions'> {
+  readonly precision: readonly string[];
   readonly runner: readonly string[];
   readonly json?: boolean;
   readonly output?: string;
@@ -36,7 +38,14 @@ export function addBench(program: Command): void {
       counts('-t, --threads <counts>', 'threads that compute', 1, MOST.threads, [availableParallelism()]),
     )
     .option('-r, --repetitions <count>', 'times to measure everything', toCount(1, MOST.repetitions), 5)
-    .addOption(new Option('--precision <name>', 'number format').choices(['fp32']).default('fp32'))
+    .addOption(
+      new Option(
+        '--precision <names>',
+        `list of ${PRECISIONS.join(', ')} and mixes such as int4+lm_head:int8`,
+      )
+        .argParser(toWords)
+        .default(['fp32'], 'fp32'),
+    )
     .addOption(
       new Option('--runner <kinds>', 'native, portable, or auto for the fastest there is')
         .argParser(toWords)
@@ -51,7 +60,11 @@ export function addBench(program: Command): void {
 
 async function run(flags: BenchFlags): Promise<void> {
   const { runnerKind } = await import('../../bench/run/runners.js');
-  const options: BenchOptions = { ...flags, runners: flags.runner.map(runnerKind) };
+  const options: BenchOptions = {
+    ...flags,
+    precisions: flags.precision.map((label) => precisionLabel(parsePrecision(label))),
+    runners: flags.runner.map(runnerKind),
+  };
   if (flags.output !== undefined) await checkOutput(flags.output);
 
   const signal = stopSignal();

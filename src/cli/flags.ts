@@ -1,6 +1,7 @@
 // Flags that several commands share, and how their words become values. Ranges are the library's to check.
 import { type Command, InvalidArgumentError } from 'commander';
 import { EMBEDDED_MODEL } from '../checkpoint/embedded.js';
+import { PRECISIONS } from '../graph/precision.js';
 
 /** Which model, and how to get it. */
 export interface ModelFlags {
@@ -10,6 +11,7 @@ export interface ModelFlags {
 }
 
 export interface RunFlags extends ModelFlags {
+  readonly precision?: string;
   readonly threads?: number;
 }
 
@@ -21,7 +23,12 @@ export function addModelFlags(command: Command): Command {
 }
 
 export function addRunFlags(command: Command): Command {
-  return addModelFlags(command).option('--threads <count>', 'threads that compute (default: all)', toNumber);
+  return addModelFlags(command)
+    .option(
+      '--precision <name>',
+      `${PRECISIONS.join(', ')}, or a mix such as int4+lm_head:int8 (default: fp32)`,
+    )
+    .option('--threads <count>', 'threads that compute (default: all)', toNumber);
 }
 
 export function toNumber(text: string): number {

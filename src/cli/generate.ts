@@ -47,7 +47,16 @@ export function addGenerate(program: Command): void {
 }
 
 async function generate(argument: string | undefined, flags: GenerateFlags): Promise<void> {
-  const { model: _m, revision: _r, offline: _o, threads: _t, json = false, stats, ...options } = flags;
+  const {
+    model: _m,
+    revision: _r,
+    offline: _o,
+    precision: _p,
+    threads: _t,
+    json = false,
+    stats,
+    ...options
+  } = flags;
   resolveOptions(options, []); // complains before a model is loaded or downloaded
   if (options.logprobs !== undefined && !json) throw usageError('--logprobs is reported with --json only.');
 

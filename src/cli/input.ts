@@ -16,12 +16,12 @@ export async function readText(argument: string | undefined, what: string): Prom
   return decode(await buffer(process.stdin), 'Standard input');
 }
 
-export async function readTextFile(path: string): Promise<string> {
+export async function readTextFile(path: string, flag = '--file'): Promise<string> {
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
   } catch (error) {
-    throw usageError(`--file ${path} cannot be read: ${(error as Error).message}`);
+    throw usageError(`${flag} ${path} cannot be read: ${(error as Error).message}`);
   }
   return decode(bytes, path);
 }

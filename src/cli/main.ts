@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { packageVersion } from './about.js';
 import { addBench } from './bench.js';
 import { addChat } from './chat.js';
+import { addCompare } from './compare.js';
 import { addDoctor } from './doctor.js';
 import { reportFailure } from './failure.js';
 import { addGenerate } from './generate.js';
@@ -34,7 +35,8 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
   );
 
-for (const add of [addGenerate, addChat, addScore, addTokenize, addModels, addBench, addDoctor]) add(program);
+for (const add of [addGenerate, addChat, addScore, addTokenize, addModels, addBench, addCompare, addDoctor])
+  add(program);
 
 // A reader that has seen enough (`| head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

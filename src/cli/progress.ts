@@ -1,5 +1,6 @@
-// Shows a download on standard error: a bar that redraws itself on a terminal, a line now and then elsewhere.
+// Shows a download, or weights being written, on standard error: a bar that redraws itself on a terminal, a line now and then elsewhere.
 import type { DownloadProgress } from '../checkpoint/hub.js';
+import type { QuantizeProgress } from '../graph/quantize/quantize-checkpoint.js';
 import { formatBytes } from './output.js';
 
 interface Output {
@@ -7,8 +8,10 @@ interface Output {
   write(text: string): unknown;
 }
 
+type Progress = DownloadProgress | QuantizeProgress;
+
 export interface ProgressDisplay {
-  readonly onProgress: (progress: DownloadProgress) => void;
+  readonly onProgress: (progress: Progress) => void;
   /** Leaves the cursor at the start of a line. */
   readonly end: () => void;
 }
@@ -45,8 +48,7 @@ function lines(output: Output, now: () => number): ProgressDisplay {
   let writtenAt = Number.NEGATIVE_INFINITY;
   return {
     onProgress: (progress) => {
-      const last = progress.fileIndex === progress.fileCount - 1 && fraction(progress) === 1;
-      if (!last && now() - writtenAt < LINE_EVERY_MS) return;
+      if (!isLast(progress) && now() - writtenAt < LINE_EVERY_MS) return;
       writtenAt = now();
       output.write(`${describe(progress)}\n`);
     },
@@ -54,13 +56,23 @@ function lines(output: Output, now: () => number): ProgressDisplay {
   };
 }
 
-function describe(progress: DownloadProgress): string {
-  const { file, fileIndex, fileCount, receivedBytes, totalBytes } = progress;
+function describe(progress: Progress): string {
   const percent = String(Math.floor(fraction(progress) * 100)).padStart(3);
-  const sizes = `${formatBytes(receivedBytes)} of ${formatBytes(totalBytes)}`;
+  const sizes = `${formatBytes(doneBytes(progress))} of ${formatBytes(progress.totalBytes)}`;
+  if ('writtenBytes' in progress) return `${percent} %  writing weights  ${sizes}`;
+  const { file, fileIndex, fileCount } = progress;
   return `${percent} %  ${file} (${fileIndex + 1} of ${fileCount})  ${sizes}`;
 }
 
-function fraction({ receivedBytes, totalBytes }: DownloadProgress): number {
-  return totalBytes === 0 ? 1 : receivedBytes / totalBytes;
+function isLast(progress: Progress): boolean {
+  const complete = fraction(progress) === 1;
+  return complete && ('writtenBytes' in progress || progress.fileIndex === progress.fileCount - 1);
+}
+
+function fraction(progress: Progress): number {
+  return progress.totalBytes === 0 ? 1 : doneBytes(progress) / progress.totalBytes;
+}
+
+function doneBytes(progress: Progress): number {
+  return 'writtenBytes' in progress ? progress.writtenBytes : progress.receivedBytes;
 }

@@ -40,7 +40,7 @@ async function score(argument: string | undefined, flags: ScoreFlags): Promise<v
   const signal = stopSignal();
   await using model = await openModel(flags, signal);
   const result = await model.score(subject, { ...options, signal });
-  await writeLine(flags.json ? JSON.stringify(result) : describe(result, subject));
+  await writeLine(flags.json ? JSON.stringify(result) : describe(result));
 }
 
 async function subjectOf(
@@ -54,16 +54,13 @@ async function subjectOf(
   return file === undefined ? readText(argument, 'the text') : readTextFile(file);
 }
 
-function describe(result: Score, subject: string | readonly number[]): string {
-  const { ids, perplexity, meanLoss, scoredTokens, window, stride } = result;
+function describe(result: Score): string {
+  const { ids, perplexity, meanLoss, scoredTokens, textBytes, bitsPerByte, window, stride } = result;
   const rows = [
     ['perplexity', perplexity.toFixed(3)],
     ['loss', `${meanLoss.toFixed(4)} nats per token`],
     ['tokens', `${ids.length} (${scoredTokens} scored, window ${window}, stride ${stride})`],
   ];
-  if (typeof subject === 'string') {
-    const bits = (meanLoss * scoredTokens) / Math.LN2;
-    rows.push(['bits per byte', (bits / Buffer.byteLength(subject)).toFixed(4)]);
-  }
+  if (bitsPerByte !== null) rows.push(['bits per byte', `${bitsPerByte.toFixed(4)} (${textBytes} bytes)`]);
   return table(rows);
 }

@@ -5,18 +5,17 @@
 //   -> SkipLayerNormalization -> c_fc -> FastGelu | BiasGelu -> c_proj
 // The residual stream is output 3 of each SkipLayerNormalization, which also adds the bias of the projection before it.
 import type { Gpt2Config } from '../checkpoint/config.js';
+import { parameterShapes } from '../checkpoint/parameters.js';
 import { io } from './io.js';
 import { DataType } from './onnx-format.js';
-import { type ExternalTensor, GraphWriter, MICROSOFT } from './writer.js';
+import { GraphWeights, type WeightLocator } from './weights.js';
+import { GraphWriter, MICROSOFT } from './writer.js';
 
-/** Where a parameter of the checkpoint, by its canonical name, is stored. */
-export type WeightLocator = (name: string) => ExternalTensor;
-
-/** Builds the FP32 graph: F16 and BF16 weights are widened by a Cast that ONNX Runtime folds away at load. */
+/** Inputs, outputs and everything between matrices are float32, however the weights are stored. */
 export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8Array {
   const writer = new GraphWriter();
+  const weights = new GraphWeights(writer, parameterShapes(config), locate);
   const { layers, heads, headSize, width, vocabularySize } = config;
-  const weight = (name: string) => floatWeight(writer, name, locate(name));
 
   writer.input(io.inputIds, DataType.int64, ['B', 'S']);
   writer.input(io.positionIds, DataType.int64, ['B', 'S']);
@@ -30,15 +29,15 @@ export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8
   const addAndNormalise = (x: string, residual: string, norm: string, bias?: string): [string, string] => {
     const normalised = norm === 'ln_f' ? io.hidden : `${norm}.out`;
     const sum = norm === 'ln_f' ? '' : `${norm}.residual`; // nothing follows the last one
-    const inputs = [x, residual, weight(`${norm}.weight`), weight(`${norm}.bias`)];
-    if (bias !== undefined) inputs.push(weight(bias));
+    const inputs = [x, residual, weights.value(`${norm}.weight`), weights.value(`${norm}.bias`)];
+    if (bias !== undefined) inputs.push(weights.value(bias));
     const epsilon = { float: config.layerNormEpsilon };
     writer.node('SkipLayerNormalization', inputs, [normalised, '', '', sum], { epsilon }, MICROSOFT);
     return [normalised, sum];
   };
 
-  writer.node('Gather', [weight('wte.weight'), io.inputIds], ['token_embedding']);
-  writer.node('Gather', [weight('wpe.weight'), io.positionIds], ['position_embedding']);
+  weights.lookUp('wte.weight', io.inputIds, 'token_embedding');
+  weights.lookUp('wpe.weight', io.positionIds, 'position_embedding');
   let [x, residual] = addAndNormalise('token_embedding', 'position_embedding', 'h.0.ln_1');
 
   for (let layer = 0; layer < layers; layer++) {
@@ -51,8 +50,7 @@ export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8
       writer.output(present, DataType.float, ['B', heads, 'T', headSize]);
     }
 
-    writer.node('MatMul', [x, weight(`${h}.attn.c_attn.weight`)], [`${h}.attn.product`]);
-    writer.node('Add', [`${h}.attn.product`, weight(`${h}.attn.c_attn.bias`)], [io.qkv(layer)]);
+    weights.product(x, `${h}.attn.c_attn.weight`, io.qkv(layer), `${h}.attn.c_attn.bias`);
     writer.node(
       'GroupQueryAttention',
       [io.qkv(layer), '', '', io.pastKey(layer), io.pastValue(layer), io.seqlensK, io.totalSequenceLength],
@@ -60,13 +58,14 @@ export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8
       { num_heads: heads, kv_num_heads: heads, scale: { float: config.attentionScales[layer]! } },
       MICROSOFT,
     );
-    writer.node('MatMul', [`${h}.attn.out`, weight(`${h}.attn.c_proj.weight`)], [`${h}.attn.projected`]);
+    weights.product(`${h}.attn.out`, `${h}.attn.c_proj.weight`, `${h}.attn.projected`);
     [x, residual] = addAndNormalise(`${h}.attn.projected`, residual, `${h}.ln_2`, `${h}.attn.c_proj.bias`);
 
-    writer.node('MatMul', [x, weight(`${h}.mlp.c_fc.weight`)], [`${h}.mlp.product`]);
+    weights.product(x, `${h}.mlp.c_fc.weight`, `${h}.mlp.product`);
     const gelu = config.activation === 'gelu_tanh' ? 'FastGelu' : 'BiasGelu';
-    writer.node(gelu, [`${h}.mlp.product`, weight(`${h}.mlp.c_fc.bias`)], [`${h}.mlp.active`], {}, MICROSOFT);
-    writer.node('MatMul', [`${h}.mlp.active`, weight(`${h}.mlp.c_proj.weight`)], [`${h}.mlp.projected`]);
+    const added = [`${h}.mlp.product`, weights.value(`${h}.mlp.c_fc.bias`)];
+    writer.node(gelu, added, [`${h}.mlp.active`], {}, MICROSOFT);
+    weights.product(`${h}.mlp.active`, `${h}.mlp.c_proj.weight`, `${h}.mlp.projected`);
     const nextNorm = layer + 1 < layers ? `h.${layer + 1}.ln_1` : 'ln_f';
     [x, residual] = addAndNormalise(`${h}.mlp.projected`, residual, nextNorm, `${h}.mlp.c_proj.bias`);
   }
@@ -75,18 +74,7 @@ export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8
   writer.node('Reshape', [io.hidden, writer.int64('hidden.rows', [-1, width])], ['hidden.flat']);
   writer.node('Gather', ['hidden.flat', io.logitsIndex], ['hidden.wanted']);
   const head = config.tiedEmbeddings ? 'wte.weight' : 'lm_head.weight'; // [V, D]
-  writer.node('Gemm', ['hidden.wanted', weight(head)], [io.logits], { transB: 1 });
+  weights.product('hidden.wanted', head, io.logits);
 
   return writer.encode('gpt2');
-}
-
-/** The name of a float32 value that holds the weight. */
-function floatWeight(writer: GraphWriter, name: string, tensor: ExternalTensor): string {
-  if (tensor.dtype === DataType.float) return writer.external(name, tensor);
-  const stored = `${name}.stored`;
-  if (!writer.has(stored)) {
-    writer.external(stored, tensor);
-    writer.node('Cast', [stored], [name], { to: DataType.float });
-  }
-  return name;
 }

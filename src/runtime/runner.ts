@@ -97,7 +97,13 @@ export interface RunnerStatistics {
 export interface RunnerInfo {
   readonly kind: 'portable' | 'native';
   readonly device: 'cpu';
-  readonly precision: 'fp32';
+  /** How the weights are stored: 'fp32', 'fp16', 'int8', 'int8-channel', 'int4', or a mix such as 'int4+lm_head:int8'. */
+  readonly precision: string;
+  /**
+   * What matrix products multiply: float32, also where weights are stored as float16; or 8-bit and 4-bit weights with
+   * inputs rounded to 8 bits; 'mixed' where matrices differ. Everything else is float32, the KV cache too.
+   */
+  readonly computeType: 'float32' | 'int8' | 'mixed';
   readonly maxRows: number;
   readonly contextLength: number;
   readonly vocabularySize: number;
@@ -114,6 +120,9 @@ export interface RunnerOptions {
   /** The `.onnx` file, and the folder of the weight files it refers to. */
   readonly graphFile: string;
   readonly weightsFolder: string;
+  /** What the graph is, for `info`. */
+  readonly precision: RunnerInfo['precision'];
+  readonly computeType: RunnerInfo['computeType'];
   /** Rows that can be open at once. */
   readonly maxRows: number;
   /** Threads that compute one step. */
@@ -126,12 +135,13 @@ export function runnerInfo(
   options: RunnerOptions,
   runtimeVersion: string,
 ): RunnerInfo {
-  const { config, maxRows, threads } = options;
+  const { config, precision, computeType, maxRows, threads } = options;
   const { contextLength, vocabularySize, layers, width } = config;
   return {
     kind,
     device: 'cpu',
-    precision: 'fp32',
+    precision,
+    computeType,
     maxRows,
     contextLength,
     vocabularySize,

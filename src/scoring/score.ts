@@ -1,14 +1,9 @@
 // Log-probabilities and perplexity of a given text.
-import { InvalidInputError } from '../errors.js';
-import { checkOptions, invalidOption, rule } from '../options.js';
+import { checkOptions, rule } from '../options.js';
 import type { Runner } from '../runtime/runner.js';
-import { planWindows } from './windows.js';
+import { planScore, type WindowOptions } from './windows.js';
 
-export interface ScoreOptions {
-  /** Tokens per window, 2 to the context length. Default the context length. */
-  readonly window?: number;
-  /** Tokens by which windows advance, 1 to window - 1. Default half the window. */
-  readonly stride?: number;
+export interface ScoreOptions extends WindowOptions {
   /** Read special tokens in the text as such. Default false. */
   readonly allowSpecialTokens?: boolean;
   /** Stops between windows: the promise rejects with the signal's reason. */
@@ -21,9 +16,14 @@ export interface Score {
   readonly logprobs: ReadonlyArray<number | null>;
   /** exp of the mean negative log-probability. */
   readonly perplexity: number;
-  /** Mean negative log-probability in nats. */
+  /** Mean negative log-probability in nats per scored token. */
   readonly meanLoss: number;
+  /** All tokens but the first, which has nothing before it. */
   readonly scoredTokens: number;
+  /** Length of the text in UTF-8; null where token ids were given. */
+  readonly textBytes: number | null;
+  /** Bits that the scored tokens take, over `textBytes`: comparable between tokenizers. Null where that is. */
+  readonly bitsPerByte: number | null;
   readonly window: number;
   readonly stride: number;
 }
@@ -39,29 +39,23 @@ export function checkScoreOptions(options: ScoreOptions | undefined): void {
   checkOptions('score', options, RULES);
 }
 
-/** Scores two or more tokens; texts longer than the window are scored in overlapping windows. */
+/**
+ * Scores two or more tokens; texts longer than the window are scored in overlapping windows, one after another: from about
+ * 64 positions on a window computes as many tokens per second as a longer one, so several at once would gain nothing.
+ * `textBytes` is the length of the text that the ids came from, if they came from one.
+ * @throws InvalidInputError `INHOUSE_INVALID_OPTION`, `INHOUSE_EMPTY_PROMPT`, and what `Runner.score` rejects with
+ */
 export async function scoreTokens(
   runner: Runner,
   ids: readonly number[],
   options: ScoreOptions = {},
+  textBytes: number | null = null,
 ): Promise<Score> {
   checkScoreOptions(options);
-  const { contextLength } = runner.info;
-  const window = options.window ?? contextLength;
-  if (window > contextLength)
-    throw invalidOption('score', 'window', window, `at most the context, ${contextLength}`);
-  const stride = options.stride ?? Math.max(1, Math.floor(window / 2));
-  if (stride >= window) throw invalidOption('score', 'stride', stride, `below the window, ${window}`);
-  if (ids.length < 2) {
-    throw new InvalidInputError(
-      'INHOUSE_EMPTY_PROMPT',
-      `score needs at least two tokens, got ${ids.length}: the first is given, the others are predicted.`,
-    );
-  }
-
+  const { window, stride, windows } = planScore(ids.length, runner.info.contextLength, options);
   const logprobs: Array<number | null> = [null];
   let sum = 0;
-  for (const { begin, end, scoreFrom } of planWindows(ids.length, window, stride)) {
+  for (const { begin, end, scoreFrom } of windows) {
     options.signal?.throwIfAborted();
     const scored = await runner.score(ids.slice(begin, end), { from: scoreFrom - begin });
     for (const logprob of scored.logprobs) {
@@ -71,5 +65,7 @@ export async function scoreTokens(
   }
   const scoredTokens = ids.length - 1;
   const meanLoss = -sum / scoredTokens;
-  return { ids, logprobs, perplexity: Math.exp(meanLoss), meanLoss, scoredTokens, window, stride };
+  const perplexity = Math.exp(meanLoss);
+  const bitsPerByte = textBytes === null ? null : -sum / Math.LN2 / textBytes;
+  return { ids, logprobs, perplexity, meanLoss, scoredTokens, textBytes, bitsPerByte, window, stride };
 }

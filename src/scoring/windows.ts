@@ -1,5 +1,14 @@
 // How a long text is cut into windows so that every token is scored once. Pure.
 // The sliding-window scheme of the Hugging Face guide "Perplexity of fixed-length models".
+import { InvalidInputError } from '../errors.js';
+import { invalidOption } from '../options.js';
+
+export interface WindowOptions {
+  /** Tokens per window, 2 to the context length. Default the context length. */
+  readonly window?: number;
+  /** Tokens by which windows advance, 1 to window - 1. Default half the window. */
+  readonly stride?: number;
+}
 
 export interface Window {
   /** First token of the window. */
@@ -8,6 +17,31 @@ export interface Window {
   readonly end: number;
   /** Tokens from here to the end are scored; those before it are context only. */
   readonly scoreFrom: number;
+}
+
+export interface WindowPlan {
+  readonly window: number;
+  readonly stride: number;
+  readonly windows: readonly Window[];
+}
+
+/**
+ * Checks the options against the model and the text, fills in the defaults, and cuts the text.
+ * @throws InvalidInputError `INHOUSE_INVALID_OPTION`; `INHOUSE_EMPTY_PROMPT` for fewer than two tokens
+ */
+export function planScore(tokens: number, contextLength: number, options: WindowOptions): WindowPlan {
+  const window = options.window ?? contextLength;
+  if (window > contextLength)
+    throw invalidOption('score', 'window', window, `at most the context, ${contextLength}`);
+  const stride = options.stride ?? Math.max(1, Math.floor(window / 2));
+  if (stride >= window) throw invalidOption('score', 'stride', stride, `below the window, ${window}`);
+  if (tokens < 2) {
+    throw new InvalidInputError(
+      'INHOUSE_EMPTY_PROMPT',
+      `score needs at least two tokens, got ${tokens}: the first is given, the others are predicted.`,
+    );
+  }
+  return { window, stride, windows: planWindows(tokens, window, stride) };
 }
 
 /**

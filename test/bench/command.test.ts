@@ -79,7 +79,9 @@ describe('inhouse bench run', () => {
     const { code, stdout } = await run(args);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^embedded, its own weights, \d/);
-    expect(stdout).toMatch(/^ *runner +precision +threads +load ms .*\n *portable +fp32 +1 /m);
+    expect(stdout).toMatch(
+      /^ *runner +precision +threads +computes +load ms .*\n *portable +fp32 +1 +float32 /m,
+    );
     expect(stdout).toMatch(/^ *runner .* tokens\/s .*\n *portable +fp32 +1 +decode +- +1 +4 +1 +\d/m);
     if (nativeMissing === undefined) expect(stdout).toMatch(/^ *portable .* decode .* 0\.\d+ *$/m);
     else expect(stdout).toContain('native addon');
@@ -104,7 +106,7 @@ describe('inhouse bench run', () => {
     { args: ['-b', '0'], names: /--batch-size.*must be an integer from 1/ },
     { args: ['-r', '2.5'], names: /--repetitions.*must be an integer from 1/ },
     { args: ['--runner', 'quick'], names: /--runner is "quick".*'portable'/ },
-    { args: ['--precision', 'int2'], names: /--precision.*fp32/ },
+    { args: ['--precision', 'fp32,int2'], names: /--precision is "int2".*'int4'/ },
     { args: ['--output', 'no-such-folder/x.json'], names: /--output .* cannot be written/ },
   ])('refuses wrong usage with code 2: $args', async ({ args, names }) => {
     const { code, stdout, stderr } = await run(['bench', 'run', ...args]);

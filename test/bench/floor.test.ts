@@ -12,6 +12,13 @@ it('counts the matrices of all layers and the head once', () => {
   expect(weightBytesPerStep(gpt2, 'fp32')).toBe(4 * (12 * layer + 50257 * 768));
 });
 
+it('counts what is in memory: float16 widened to float32, and blocks with their float32 scales', () => {
+  const layers = 12 * (768 * 2304 + 768 * 768 + 768 * 3072 + 3072 * 768);
+  expect(weightBytesPerStep(gpt2, 'fp16')).toBe(weightBytesPerStep(gpt2, 'fp32'));
+  const int8 = layers * (1 + 4 / 128) + 50257 * 768 * (1 + 4 / 32); // blocks of 128, and 32 in the head
+  expect(weightBytesPerStep(gpt2, 'int8')).toBe(int8);
+});
+
 it('counts the inner width of the config', () => {
   const narrow = { ...gpt2, innerWidth: 1000 };
   const difference = weightBytesPerStep(gpt2, 'fp32') - weightBytesPerStep(narrow, 'fp32');

@@ -5,7 +5,7 @@ import { InvalidInputError } from '#inhouse/errors.js';
 
 const OPTIONS: BenchOptions = {
   runners: ['portable'],
-  precision: 'fp32',
+  precisions: ['fp32', 'int4'],
   threads: [1, 2],
   nPrompt: [8, 32],
   nGen: 4,
@@ -20,6 +20,8 @@ describe('planBench', () => {
     expect(setups).toEqual([
       { runner: 'portable', precision: 'fp32', threads: 1 },
       { runner: 'portable', precision: 'fp32', threads: 2 },
+      { runner: 'portable', precision: 'int4', threads: 1 },
+      { runner: 'portable', precision: 'int4', threads: 2 },
     ]);
     const decode = { phase: 'decode', depth: 10, newTokens: 4 };
     expect(cases).toEqual([
@@ -35,7 +37,7 @@ describe('planBench', () => {
   it('measures nothing twice', () => {
     const repeated: BenchOptions = {
       runners: ['portable', 'portable'],
-      precision: 'fp32',
+      precisions: ['fp32', 'fp32'],
       threads: [2, 2],
       nPrompt: [8, 8],
       nGen: 1, // one step is one call either way

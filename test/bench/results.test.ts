@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Sample } from '#bench/run/measure.js';
 import type { BenchCase } from '#bench/run/plan.js';
-import { type MeasuredCase, type SetupSamples, summarise } from '#bench/run/results.js';
+import { type LoadSample, type MeasuredCase, type SetupSamples, summarise } from '#bench/run/results.js';
 import { parseGpt2Config } from '#inhouse/checkpoint/config.js';
 
 // 1 layer of width 8: 768 weights in its matrices and 80 in the head, 3 392 bytes in all.
@@ -10,7 +10,10 @@ const config = parseGpt2Config(
   'test',
 );
 const kvBytesPerToken = 64;
-const load = { ms: 30, firstTokenMs: 50, rssBytes: 1e6, kvBytesPerToken, runtimeVersion: '1.2.3' };
+const load: LoadSample = {
+  ...{ ms: 30, firstTokenMs: 50, rssBytes: 1e6, kvBytesPerToken },
+  ...{ weightBytes: 4e5, computeType: 'float32', runtimeVersion: '1.2.3' },
+};
 const decode: BenchCase = { phase: 'decode', batch: 1, depth: 10, newTokens: 3, stepsPerCall: 1 };
 
 function sample(ms: number, firstTokenMs: number | null = null): Sample {
@@ -36,6 +39,8 @@ describe('summarise', () => {
         rssBytes: 1e6,
         kvBytesPerToken,
         runtimeVersion: '1.2.3',
+        weightBytes: 4e5,
+        computeType: 'float32',
         tokensPerSecond: null,
       }),
     ]);

@@ -64,7 +64,7 @@ describe('of a model that is cached', () => {
     expect(byId.get('embedded')).toMatchObject({ contextLength: 1024, snapshots: [{ complete: true }] });
     expect(byId.get('gpt2-xl')).toMatchObject({ hubId: 'openai-community/gpt2-xl', snapshots: [] });
     expect(byId.get('gpt2')?.snapshots).toEqual([
-      { path: snapshot, commit: COMMIT, revisions: ['main'], sizeBytes: 3023, complete: true },
+      { path: snapshot, commit: COMMIT, revisions: ['main'], sizeBytes: 3023, complete: true, built: [] },
     ]);
     const told = await run(['models', 'list']);
     expect(told.stdout).toMatch(/^gpt2 +124 M +1024 +MIT +3\.0 kB \(main\)$/m);
@@ -85,6 +85,70 @@ describe('of a model that is cached', () => {
     const again = await run(['models', 'rm', 'gpt2', '--yes']);
     expect(again).toMatchObject({ code: 1, stdout: '' });
     expect(again.stderr).toContain('not on this machine');
+  });
+});
+
+describe('precisions', () => {
+  const listBuilt = async () => {
+    const { stdout } = await run(['models', 'list', '--json']);
+    const { models } = JSON.parse(stdout) as ModelList;
+    return models.find(({ id }) => id === 'embedded')!.snapshots[0]!.built;
+  };
+
+  it('quantize writes them ahead, list shows them, clean removes them', async () => {
+    const args = ['models', 'quantize', 'embedded', '--precision'];
+    const { code, stdout, stderr } = await run([...args, 'int4,int4+lm_head:int8']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^int4 {2}5\.\d MB {2}\S+\nint4\+lm_head:int8 {2}6\.\d MB {2}\S+\n$/);
+    expect(stderr).toMatch(/100 % {2}writing weights/);
+    expect(await run([...args, 'int4'])).toMatchObject({ code: 0, stderr: '' });
+
+    const built = await listBuilt();
+    expect(built.map(({ precision, current }) => [precision, current])).toEqual([
+      ['int4', true],
+      ['int4+lm_head:int8', true],
+    ]);
+    for (const { sizeBytes, runtimeVersion } of built) {
+      expect(sizeBytes).toBeGreaterThan(5e6);
+      expect(runtimeVersion).toMatch(/^\d+\.\d+\.\d+$/);
+    }
+    const { stdout: told } = await run(['models', 'list']);
+    expect(told).toMatch(/^embedded +int4 +5\.\d MB +ONNX Runtime \d\S+, graph \d+$/m);
+
+    const cleaned = await run(['models', 'clean', 'embedded', '--precision', 'int4']);
+    expect(cleaned).toMatchObject({ code: 0, stderr: '' });
+    expect(cleaned.stdout).toMatch(/^Removed int4 of embedded; 5\.\d MB are free again\.\n$/);
+    expect((await listBuilt()).map(({ precision }) => precision)).toEqual(['int4+lm_head:int8']);
+    await run(['models', 'clean', 'embedded']);
+    expect(await listBuilt()).toEqual([]);
+  });
+
+  it.each([
+    { args: ['--precision', 'int3'], names: /--precision is "int3".*'int8-channel'/ },
+    { args: ['--precision', 'int4,int4+h.9.*:int8'], names: /"h\.9\.\*" matches no matrix/ },
+    { args: [], names: /--precision/ },
+  ])('quantize refuses wrong usage with code 2: $args', async ({ args, names }) => {
+    const { code, stdout, stderr } = await run(['models', 'quantize', 'embedded', ...args]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(names);
+    expect(await listBuilt()).toEqual([]);
+  });
+
+  it('generate takes one', async () => {
+    const args = [
+      'generate',
+      'Once upon a time',
+      '--max-tokens',
+      '3',
+      '--temperature',
+      '0',
+      '--precision',
+      'int8',
+    ];
+    const { code, stdout } = await run(args);
+    expect(code).toBe(0);
+    expect(stdout.trim()).not.toBe('');
+    expect((await listBuilt()).map(({ precision }) => precision)).toEqual(['int8']);
   });
 });
 

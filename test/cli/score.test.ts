@@ -32,14 +32,15 @@ it('tells perplexity, loss, tokens and bits per byte of a file', async () => {
     run(['score', '-', '--json', '--window', '8', '--stride', '4'], text),
   ]);
   expect(told).toMatchObject({ code: 0, stderr: '' });
-  const { ids, perplexity, meanLoss, scoredTokens } = JSON.parse(json.stdout) as Score;
+  const { ids, perplexity, meanLoss, scoredTokens, textBytes } = JSON.parse(json.stdout) as Score;
   expect(scoredTokens).toBe(ids.length - 1);
+  expect(textBytes).toBe(text.length);
   const bitsPerByte = (meanLoss * scoredTokens) / Math.log(2) / text.length;
   expect(told.stdout.split('\n')).toEqual([
     `perplexity     ${perplexity.toFixed(3)}`,
     `loss           ${meanLoss.toFixed(4)} nats per token`,
     `tokens         ${ids.length} (${scoredTokens} scored, window 8, stride 4)`,
-    `bits per byte  ${bitsPerByte.toFixed(4)}`,
+    `bits per byte  ${bitsPerByte.toFixed(4)} (${text.length} bytes)`,
     '',
   ]);
 });

@@ -43,6 +43,7 @@ export class FakeRunner implements Runner {
       kind: 'portable',
       device: 'cpu',
       precision: 'fp32',
+      computeType: 'float32',
       maxRows,
       contextLength,
       vocabularySize: 1000,

@@ -25,20 +25,23 @@ export function readTensors(path: string): Tensors {
 const DECODERS: Readonly<Record<string, (bytes: Buffer) => Float64Array>> = {
   F32: (bytes) => new Float64Array(bytes.length / 4).map((_, i) => bytes.readFloatLE(4 * i)),
   F16: (bytes) => new Float64Array(bytes.length / 2).map((_, i) => HALVES[bytes.readUInt16LE(2 * i)]!),
-  BF16: (bytes) => {
-    const widened = Buffer.alloc(4); // bfloat16 is the upper half of a float32
-    return new Float64Array(bytes.length / 2).map((_, i) => {
-      widened.writeUInt16LE(bytes.readUInt16LE(2 * i), 2);
-      return widened.readFloatLE(0);
-    });
-  },
+  BF16: (bytes) =>
+    new Float64Array(bytes.length / 2).map((_, i) => bfloatToDouble(bytes.readUInt16LE(2 * i))),
 };
+
+const widened = Buffer.alloc(4);
+
+/** bfloat16 is the upper half of a float32. */
+export function bfloatToDouble(bits: number): number {
+  widened.writeUInt16LE(bits, 2);
+  return widened.readFloatLE(0);
+}
 
 /** The value of every float16, by its bits. */
 const HALVES = Float64Array.from({ length: 2 ** 16 }, (_, bits) => halfToDouble(bits));
 
 /** IEEE 754 binary16: 1 sign bit, 5 exponent bits (bias 15), 10 fraction bits. */
-function halfToDouble(bits: number): number {
+export function halfToDouble(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
   const fraction = bits & 1023;

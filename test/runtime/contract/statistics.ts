@@ -19,6 +19,7 @@ export function describeStatistics(open: OpenRunner): void {
       kind: expect.stringMatching(/^(portable|native)$/),
       device: 'cpu',
       precision: 'fp32',
+      computeType: 'float32',
       maxRows: 5,
       contextLength: 96,
       vocabularySize: 211,
