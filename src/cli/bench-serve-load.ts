@@ -4,7 +4,6 @@ import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ServeLoadOptions, Suite } from '../../bench/serve-load/bench.js';
 import { PRECISIONS, parsePrecision } from '../graph/precision.js';
-import type { LoadOptions } from '../load.js';
 import { checkOutput, type SubjectFlags, subjectOf, writeOutput } from './bench-files.js';
 import { counts, MOST, toCount, toWords } from './counts.js';
 import { usageError } from './failure.js';
