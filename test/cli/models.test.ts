@@ -99,7 +99,7 @@ describe('precisions', () => {
     const args = ['models', 'quantize', 'embedded', '--precision'];
     const { code, stdout, stderr } = await run([...args, 'int4,int4+lm_head:int8']);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^int4 {2}5\.\d MB {2}\S+\nint4\+lm_head:int8 {2}6\.\d MB {2}\S+\n$/);
+    expect(stdout).toMatch(/^int4 {2}\d\.\d MB {2}\S+\nint4\+lm_head:int8 {2}\d\.\d MB {2}\S+\n$/);
     expect(stderr).toMatch(/100 % {2}writing weights/);
     expect(await run([...args, 'int4'])).toMatchObject({ code: 0, stderr: '' });
 
@@ -113,11 +113,11 @@ describe('precisions', () => {
       expect(runtimeVersion).toMatch(/^\d+\.\d+\.\d+$/);
     }
     const { stdout: told } = await run(['models', 'list']);
-    expect(told).toMatch(/^embedded +int4 +5\.\d MB +ONNX Runtime \d\S+, graph \d+$/m);
+    expect(told).toMatch(/^embedded +int4 +\d\.\d MB +ONNX Runtime \d\S+, graph \d+$/m);
 
     const cleaned = await run(['models', 'clean', 'embedded', '--precision', 'int4']);
     expect(cleaned).toMatchObject({ code: 0, stderr: '' });
-    expect(cleaned.stdout).toMatch(/^Removed int4 of embedded; 5\.\d MB are free again\.\n$/);
+    expect(cleaned.stdout).toMatch(/^Removed int4 of embedded; \d\.\d MB are free again\.\n$/);
     expect((await listBuilt()).map(({ precision }) => precision)).toEqual(['int4+lm_head:int8']);
     await run(['models', 'clean', 'embedded']);
     expect(await listBuilt()).toEqual([]);
