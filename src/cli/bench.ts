@@ -1,4 +1,4 @@
-// `inhouse bench run`: how fast a model is on this machine. The measuring is done in bench/run.
+// `inhouse bench` and its `run`: how fast a model is on this machine. The measuring is done in bench/run.
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -6,6 +6,7 @@ import type { BenchSubject } from '../../bench/run/bench.js';
 import type { BenchOptions } from '../../bench/run/plan.js';
 import { inhouseHome } from '../home.js';
 import { invalidOption, rule } from '../options.js';
+import { addBenchGovernance } from './bench-governance.js';
 import { benchProgress } from './bench-progress.js';
 import { usageError } from './failure.js';
 import { addModelFlags, type ModelFlags } from './flags.js';
@@ -56,6 +57,7 @@ export function addBench(program: Command): void {
     .option('--output <file>', 'also write the JSON object to this file')
     .addHelpText('after', '\nLists are separated by commas: -p 64,512 -b 1,16. See docs/bench.md.')
     .action(run);
+  addBenchGovernance(bench);
 }
 
 async function run(flags: BenchFlags): Promise<void> {
