@@ -19,6 +19,7 @@ export const ERROR_CATALOGUE = {
   // Input to the public API
   INHOUSE_UNKNOWN_OPTION: invalid,
   INHOUSE_INVALID_OPTION: invalid,
+  INHOUSE_PACKAGE_MISSING: internal,
   INHOUSE_EMPTY_PROMPT: invalid,
   INHOUSE_INVALID_TEXT: invalid,
   INHOUSE_INVALID_TOKEN: invalid,
@@ -65,6 +66,28 @@ export const ERROR_CATALOGUE = {
   INHOUSE_ROW_INVALID: invalid,
   INHOUSE_ROW_FULL: { status: 413, retryable: false },
   INHOUSE_DISPOSED: { status: 409, retryable: false },
+  // Providers
+  INHOUSE_MODEL_NOT_SERVED: notFound,
+  INHOUSE_ABORTED: { status: 499, retryable: false },
+  INHOUSE_PROVIDER_UNREACHABLE: transient,
+  INHOUSE_PROVIDER_DISCONNECTED: { status: 502, retryable: true },
+  INHOUSE_PROVIDER_UNAUTHORIZED: { status: 401, retryable: false },
+  INHOUSE_PROVIDER_REJECTED: invalid,
+  INHOUSE_PROVIDER_RATE_LIMITED: { status: 429, retryable: true },
+  INHOUSE_PROVIDER_FAILED: { status: 502, retryable: true },
+  INHOUSE_PROVIDER_MALFORMED: { status: 502, retryable: false },
+  INHOUSE_PROVIDER_TOO_LARGE: { status: 502, retryable: false },
+  // Governance: tags and policies
+  INHOUSE_TAG_REFUSED: invalid,
+  INHOUSE_POLICY_BLOCKED: { status: 403, retryable: false },
+  INHOUSE_POLICY_RATE_LIMITED: { status: 429, retryable: true },
+  // Governance: budgets, resilience, sessions, ledger
+  INHOUSE_BUDGET_EXCEEDED: { status: 402, retryable: false },
+  INHOUSE_CIRCUIT_OPEN: transient,
+  INHOUSE_SESSION_OPEN: { status: 409, retryable: false },
+  INHOUSE_LEDGER_LOCKED: transient,
+  INHOUSE_LEDGER_CORRUPT: broken,
+  INHOUSE_LEDGER_FAILED: { status: 507, retryable: true },
 } as const satisfies Record<string, ErrorFacts>;
 
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;
@@ -113,12 +136,30 @@ export class HubError extends InhouseError {}
 export class ArtefactError extends InhouseError {}
 /** ONNX Runtime, or the runner around it, refused or failed. */
 export class RunnerError extends InhouseError {}
-/** Too many wait already. `details`: depth, limit, retryAfterSeconds. */
+/** Too many wait already. `details` says how many, how many may, and `retryAfterSeconds`. */
 export class QueueFullError extends InhouseError {}
 /** A call took longer than it may. */
 export class TimeoutError extends InhouseError {}
 /** The model was disposed. */
 export class DisposedError extends InhouseError {}
+/** The provider does not serve the model that was asked for. */
+export class ModelUnavailableError extends InhouseError {}
+/** The caller's signal aborted the call. `details.usage`: the tokens spent by then, where known. */
+export class AbortedError extends InhouseError {}
+/** A remote provider failed. `details.httpStatus` and `details.retryAfterSeconds`, where it sent them. */
+export class ProviderError extends InhouseError {}
+/** The attributes of a call break a rule that stops calls. `details.violations` and `details.warnings`: `TagFinding`s. */
+export class TagValidationError extends InhouseError {}
+/** A policy refused the call before any work. `details`: the `PolicyDecision`. */
+export class PolicyViolationError extends InhouseError {}
+/** A budget has no room for the call; nothing was computed. `details`: the `BudgetDenial`. */
+export class BudgetExceededError extends InhouseError {}
+/** Too many calls in a row failed: none is tried for a while. `details.retryAfterSeconds`: how long. */
+export class CircuitOpenError extends InhouseError {}
+/** A session cannot be opened. */
+export class SessionError extends InhouseError {}
+/** The record of costs on disk cannot be opened, read or written. */
+export class LedgerError extends InhouseError {}
 
 // Names are spelled out because a bundler may rename classes.
 brand({
@@ -131,6 +172,15 @@ brand({
   QueueFullError,
   TimeoutError,
   DisposedError,
+  ModelUnavailableError,
+  AbortedError,
+  ProviderError,
+  TagValidationError,
+  PolicyViolationError,
+  BudgetExceededError,
+  CircuitOpenError,
+  SessionError,
+  LedgerError,
 });
 
 function brand(classes: Readonly<Record<string, { readonly prototype: object }>>): void {

@@ -10,19 +10,105 @@ export type { Timings } from './engine/request.js';
 export type { PrefixStatistics } from './engine/rows.js';
 export type { FinishReason, SequenceResult, StreamChunk, TokenLogprobs } from './engine/sequence.js';
 export {
+  AbortedError,
   ArtefactError,
+  BudgetExceededError,
   CheckpointError,
+  CircuitOpenError,
   DisposedError,
   ERROR_CATALOGUE,
   type ErrorCode,
   HubError,
   InhouseError,
   InvalidInputError,
+  LedgerError,
+  ModelUnavailableError,
+  PolicyViolationError,
+  ProviderError,
   QueueFullError,
   RunnerError,
+  SessionError,
+  TagValidationError,
   TimeoutError,
 } from './errors.js';
 export type { GenerationResult, Prompt, Usage } from './generation.js';
+export {
+  asOperationRecord,
+  asTogetherResult,
+  type OperationRecord,
+  type TogetherResult,
+} from './governance/adapter-results.js';
+export {
+  Admission,
+  type AdmissionLimits,
+  queueFullBody,
+  queueFullHeaders,
+  queueHeaders,
+} from './governance/admission.js';
+export type { AttributeInput, Attributes } from './governance/attributes.js';
+export {
+  clearContext,
+  clearDefaultAttributes,
+  getContext,
+  getDefaultAttributes,
+  runWithAttributes,
+  setContext,
+  setDefaultAttributes,
+  updateDefaultAttributes,
+} from './governance/attribution.js';
+export type { AuditRecord } from './governance/audit.js';
+export { CircuitBreaker } from './governance/breaker.js';
+export type { BudgetAlert } from './governance/budget.js';
+export type { BudgetDefinition } from './governance/budget-definition.js';
+export { type BudgetStatus, budgetReport } from './governance/budget-report.js';
+export type { GovernedCallOptions } from './governance/call-facts.js';
+export { type Clock, systemClock } from './governance/clock.js';
+export { type GovernanceReport, governanceOf } from './governance/governance-report.js';
+export {
+  type GovernanceStatus,
+  type GovernedCompletion,
+  type GovernedEmbedding,
+  GovernedProvider,
+  type GovernedStream,
+  govern,
+} from './governance/governed-provider.js';
+export { instrumentor, providerInstrumentation } from './governance/instrument.js';
+export type { Ledger, LedgerEntry } from './governance/ledger.js';
+export { FileLedger } from './governance/ledger-file.js';
+export { consoleLogger, type Logger } from './governance/logging.js';
+export { GOVERN_PROFILES, type GovernancePolicy, type GovernOptions } from './governance/options.js';
+export type { GovernedChunk } from './governance/pipeline.js';
+export type { Policy, PolicyDecision } from './governance/policy.js';
+export {
+  analyzeCosts,
+  cheaperAlternatives,
+  compareModels,
+  costSuggestions,
+  recommendModel,
+} from './governance/pricing/advice.js';
+export { PricingCatalogue } from './governance/pricing/catalogue.js';
+export type { Cost, CostEstimate } from './governance/pricing/cost.js';
+export type { ModelPrice, PriceInput } from './governance/pricing/price.js';
+export { ResourceMonitor, type ResourceUsage } from './governance/resources.js';
+export { GATEWAY_RETRY, type RetryPolicy, retryPolicy } from './governance/retry.js';
+export type { Session, SessionOptions } from './governance/session.js';
+export type { CostSummary } from './governance/summary.js';
+export {
+  customRule,
+  enumRule,
+  lengthRule,
+  patternRule,
+  requiredRule,
+  type TagRule,
+} from './governance/tag-rules.js';
+export { track, trackCost, trackEvaluation, trackUsage } from './governance/telemetry/track.js';
+export {
+  isSetupValid,
+  type SetupOptions,
+  type SetupValidation,
+  validateSetup,
+  validationReport,
+} from './governance/validate.js';
 export type { Precision, PrecisionSpec } from './graph/precision.js';
 export { type LoadOptions, type LoadProgress, load } from './load.js';
 export type {
@@ -33,5 +119,22 @@ export type {
   ModelStatistics,
   TokenizeOptions,
 } from './model.js';
+export { type LocalOptions, local } from './providers/local.js';
+export { type OpenAiCompatibleOptions, openAiCompatible } from './providers/openai-compatible.js';
+export { anyscale, type PresetOptions, together, vllm } from './providers/presets.js';
+export type {
+  CallOptions,
+  ChatRequest,
+  Completion,
+  CompletionChunk,
+  CompletionRequest,
+  CompletionStream,
+  Embedding,
+  EmbedRequest,
+  Message,
+  Provider,
+} from './providers/provider.js';
+export { type Route, router } from './providers/router.js';
+export { type StubOptions, stub } from './providers/stub.js';
 export type { KvStatistics, RunnerInfo, RunnerStatistics, TokenLogprob } from './runtime/runner.js';
 export type { Score, ScoreOptions } from './scoring/score.js';

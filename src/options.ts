@@ -16,7 +16,8 @@ export function checkOptions(caller: string, given: unknown, rules: Readonly<Rec
       `${caller}: options must be an object, not ${show(given)}.`,
     );
   }
-  for (const [name, value] of Object.entries(given)) {
+  for (const name of Object.keys(given)) {
+    const value = (given as Readonly<Record<string, unknown>>)[name];
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
     if (!rule) {
       throw new InvalidInputError(
@@ -70,6 +71,8 @@ export const rule = {
 
   text: ((value) =>
     typeof value === 'string' && value !== '' ? undefined : 'a string that is not empty') as Rule,
+
+  object: ((value) => (typeof value === 'object' && value !== null ? undefined : 'an object')) as Rule,
 
   function: ((value) => (typeof value === 'function' ? undefined : 'a function')) as Rule,
 

@@ -5,6 +5,7 @@ import type { BenchOptions } from '../../bench/run/plan.js';
 import { PRECISIONS, parsePrecision, precisionLabel } from '../graph/precision.js';
 import { inhouseHome } from '../home.js';
 import { checkOutput, type SubjectFlags, subjectOf, writeOutput } from './bench-files.js';
+import { addBenchGovernance } from './bench-governance.js';
 import { benchProgress } from './bench-progress.js';
 import { addBenchServeLoad } from './bench-serve-load.js';
 import { counts, MOST, toCount, toWords } from './counts.js';
@@ -56,6 +57,7 @@ export function addBench(program: Command): void {
     .addHelpText('after', '\nLists are separated by commas: -p 64,512 -b 1,16. See docs/bench.md.')
     .action(run);
   addBenchServeLoad(bench);
+  addBenchGovernance(bench);
 }
 
 async function run(flags: BenchFlags): Promise<void> {

@@ -9,6 +9,7 @@ import { addCompare } from './compare.js';
 import { addDoctor } from './doctor.js';
 import { reportFailure } from './failure.js';
 import { addGenerate } from './generate.js';
+import { addGovernance } from './governance.js';
 import { addModels } from './models.js';
 import { addScore } from './score.js';
 import { addTokenize } from './tokenize.js';
@@ -35,7 +36,17 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.`,
   );
 
-for (const add of [addGenerate, addChat, addScore, addTokenize, addModels, addBench, addCompare, addDoctor])
+for (const add of [
+  addGenerate,
+  addChat,
+  addScore,
+  addTokenize,
+  addModels,
+  addGovernance,
+  addBench,
+  addCompare,
+  addDoctor,
+])
   add(program);
 
 // A reader that has seen enough (`| head`) is no failure.

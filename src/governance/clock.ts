@@ -1,0 +1,13 @@
+// Time as governance sees it: passed in wherever a decision depends on it, so that tests own it.
+
+export interface Clock {
+  /** Milliseconds since the epoch: for windows that follow the calendar and for records. May jump. */
+  now(): number;
+  /** Milliseconds from an arbitrary start, never going back: for durations and waits. */
+  monotonic(): number;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+};

@@ -1,0 +1,318 @@
+// One governed call from its beginning to its end: what it holds and must give back. Each method is one step of the
+// pipeline (pipeline.ts), which says in which order they come. What is decided about it is in call-decisions.ts, what
+// it costs in call-costs.ts.
+import { randomUUID } from 'node:crypto';
+import type { CallOptions, Completion, CompletionChunk, Embedding } from '../providers/provider.js';
+import type { Slot } from './admission.js';
+import type { Attributes } from './attributes.js';
+import { hashInputs } from './audit.js';
+import { budgetExceeded, type Reservation } from './budget.js';
+import type { BudgetScopes } from './budget-definition.js';
+import { CallCosts } from './call-costs.js';
+import { CallDecisions, type GovernanceMode } from './call-decisions.js';
+import {
+  attributesOf,
+  type GovernedCallOptions,
+  type GovernedMethod,
+  type GovernedRequest,
+  operationOf,
+  PRICED_AS,
+  scopesOf,
+} from './call-facts.js';
+import { type GovernanceReport, rememberFailure } from './governance-report.js';
+import type { GovernanceParts } from './parts.js';
+import type { Attempt, Governed } from './pipeline.js';
+import type { Cost } from './pricing/cost.js';
+import type { FailedAttempt, RetryPolicy } from './retry.js';
+import { settle } from './settlement.js';
+import type { Operation } from './telemetry/names.js';
+import type { OperationSpan } from './telemetry/operation-span.js';
+import { exceeds, reaches } from './usd.js';
+
+/** Strict mode refuses from this utilization of a budget on. */
+const STRICT_FROM = 0.95;
+
+/** Who served a call, and with how many tokens. */
+type Served = Pick<Completion, 'provider' | 'model' | 'usage'>;
+
+export class GovernedCall {
+  readonly requestId: string;
+  readonly attributes: Attributes;
+  /** What the provider is told. */
+  readonly providerOptions: CallOptions;
+  readonly decisions: CallDecisions;
+  readonly #costs: CallCosts;
+  readonly #operationId: string;
+  readonly #parts: GovernanceParts;
+  readonly #operation: Operation;
+  readonly #request: GovernedRequest;
+  readonly #sessionId: string | undefined;
+  readonly #mode: GovernanceMode;
+  readonly #scopes: BudgetScopes;
+  readonly #timeoutMs: number;
+  readonly #startMs: number;
+  readonly #startedMs: number;
+  readonly #span: OperationSpan | undefined;
+
+  #reservation: Reservation | undefined;
+  #ticket: number | undefined;
+  #slot: Slot | undefined;
+  #attempts = 0;
+  #waitMs = 0;
+  #over = false;
+
+  /** @throws InvalidInputError for attributes that cannot be recorded */
+  constructor(
+    parts: GovernanceParts,
+    method: GovernedMethod,
+    request: GovernedRequest,
+    options: GovernedCallOptions | undefined,
+  ) {
+    const { clock, provider } = parts;
+    this.#parts = parts;
+    this.#operation = operationOf(method, request);
+    this.#request = request;
+    this.#startMs = clock.now();
+    this.#startedMs = clock.monotonic();
+    this.#operationId = randomUUID();
+    this.requestId = options?.requestId ?? this.#operationId;
+    this.#sessionId = options?.sessionId;
+    this.attributes = attributesOf(parts, options);
+    this.#scopes = scopesOf(provider.name, this.attributes);
+    const { customer } = this.#scopes;
+    this.#mode = parts.enabled ? (parts.tenants.settings(customer)?.policy ?? parts.policy) : 'off';
+    this.#timeoutMs = options?.timeoutMs ?? parts.requestTimeoutMs;
+    this.providerOptions = {
+      signal: options?.signal,
+      timeoutMs: this.#timeoutMs,
+      tenant: options?.tenant ?? customer,
+    };
+    this.#span = parts.recorder.start({
+      operation: this.#operation,
+      provider: provider.name,
+      kind: provider.kind,
+      request,
+      attributes: this.attributes,
+      stream: method === 'stream',
+      requestId: this.requestId,
+      sessionId: this.#sessionId,
+    });
+    this.#costs = new CallCosts(parts, PRICED_AS[this.#operation], request);
+    this.decisions = new CallDecisions(parts, {
+      requestId: this.requestId,
+      attributes: this.attributes,
+      request,
+      costs: this.#costs,
+      mode: this.#mode,
+      span: this.#span,
+    });
+  }
+
+  /** @throws CircuitOpenError while the provider is given time to recover */
+  passBreaker(): void {
+    try {
+      this.#ticket = this.#parts.breaker?.before();
+    } catch (error) {
+      this.decisions.refused('circuit_breaker', 'PROVIDER_ERROR_UPSTREAM', error);
+      throw error;
+    }
+  }
+
+  /** Holds the estimate in every budget that the call touches. @throws BudgetExceededError unless the mode is advisory */
+  reserve(): void {
+    const mode = this.#mode;
+    const force = mode === 'off' || mode === 'advisory';
+    const reserved = this.#parts.budgets.reserve(this.#scopes, this.#costs.estimate.totalUsd, {
+      strictAt: mode === 'strict' ? STRICT_FROM : 1,
+      force,
+    });
+    const denial = reserved.granted ? reserved.overrun : reserved;
+    if (denial) this.decisions.overBudget(denial);
+    if (!reserved.granted) throw budgetExceeded(reserved);
+    this.#reservation = reserved;
+    this.decisions.ensureOne();
+    this.#span?.budgetReserved({ reservedUsd: reserved.amountUsd });
+  }
+
+  /** As the options say, but never once the caller has seen a part of the answer. */
+  get retryPolicy(): RetryPolicy {
+    const { retry } = this.#parts;
+    return {
+      maxRetries: retry.maxRetries,
+      waitMs: retry.waitMs,
+      retries: (error) => !this.#costs.hasAnswered && retry.retries(error),
+    };
+  }
+
+  /** Asks the provider, once there is a place among the running calls; the place is kept for further attempts. */
+  async attempt<Result extends Completion | Embedding>(
+    number: number,
+    serve: Attempt<Result>,
+  ): Promise<Result> {
+    const { admission, breaker, watch } = this.#parts;
+    if (this.#slot === undefined) {
+      const slot = admission.enter(this.providerOptions.signal);
+      this.#slot = slot instanceof Promise ? await slot : slot;
+    }
+    this.#attempts++;
+    this.#costs.beginAttempt();
+    const span = this.#span;
+    const work = () => watch.within(this.#timeoutMs, serve(this));
+    try {
+      const result = this.#costs.requireCounts(await (span ? span.run(work) : work()));
+      if (this.#ticket !== undefined) breaker?.success(this.#ticket);
+      span?.attempt({ number, waitMs: this.#waitMs });
+      return result;
+    } catch (error) {
+      if (this.#ticket !== undefined) breaker?.failure(error, this.#ticket);
+      span?.attempt({ number, waitMs: this.#waitMs, error });
+      this.#costs.addFailure(error);
+      throw error;
+    }
+  }
+
+  noteRetry({ attempt, waitMs, error }: FailedAttempt): void {
+    this.#waitMs = waitMs;
+    this.#parts.log.warn('Retrying', () => ({ requestId: this.requestId, attempt, waitMs, error }));
+  }
+
+  /** The number of the attempt under way; 0 when the call is over. */
+  get turn(): number {
+    return this.#over ? 0 : this.#attempts;
+  }
+
+  /** Counts a chunk; returns what the call has cost with it. */
+  noteChunk(chunk: CompletionChunk): number {
+    return this.#costs.addChunk(chunk);
+  }
+
+  /** Strict mode: whether a stream that goes on has cost what was reserved. */
+  isSpent({ finishReason }: CompletionChunk, costUsd: number): boolean {
+    if (this.#mode !== 'strict' || finishReason !== undefined) return false;
+    const { isUpperBound, totalUsd } = this.#costs.estimate;
+    // An upper bound is reached by the last token that the request allows, which is no overrun.
+    return isUpperBound ? exceeds(costUsd, totalUsd) : totalUsd > 0 && reaches(costUsd, totalUsd);
+  }
+
+  succeed<Result extends Completion | Embedding>(result: Result): Governed<Result> {
+    const cost = this.#costs.actual(result);
+    this.#span?.response(result);
+    // A copy: the provider may keep its own, and give it to others.
+    const governed = { ...result, governance: this.#report(cost) };
+    this.#settle(result, cost, governed);
+    this.#finish(governed.governance.cost.actualUsd, result, undefined);
+    return governed;
+  }
+
+  /** Whatever it was: what the call held is settled or given back, and everybody is told. Never throws. */
+  fail(error: unknown): void {
+    const { breaker, budgets, log, provider } = this.#parts;
+    this.decisions.ensureOne();
+    if (this.#attempts > 0) {
+      const usage = { promptTokens: 0, completionTokens: 0, totalTokens: 0 };
+      this.#settle({ provider: provider.name, model: this.#request.model, usage });
+    } else {
+      // A call that never got to its provider says nothing about it, but must give up the probe's place.
+      if (this.#ticket !== undefined) breaker?.failure(error, this.#ticket);
+      if (this.#reservation) budgets.release(this.#reservation);
+    }
+    this.#span?.error(error);
+    log.error('Call failed', () => ({ requestId: this.requestId, attempts: this.#attempts, error }));
+    rememberFailure(error, this.#report());
+    this.#finish(this.#costs.lostUsd, undefined, error);
+  }
+
+  /** Failed attempts included. `cost` and `result` are undefined where none succeeded. */
+  #settle({ provider, model, usage }: Served, cost?: Cost, result?: unknown): void {
+    const reservation = this.#reservation;
+    if (!reservation) return;
+    const costs = this.#costs;
+    const costUsd = costs.totalUsd(cost);
+    const infrastructureUsd = costs.infrastructureUsd(cost);
+    settle(this.#parts, {
+      operationId: this.#operationId,
+      operation: PRICED_AS[this.#operation],
+      reservation,
+      scopes: this.#scopes,
+      sessionId: this.#sessionId,
+      provider,
+      model,
+      costUsd,
+      infrastructureUsd,
+      promptTokens: costs.lostPromptTokens + usage.promptTokens,
+      completionTokens: costs.lostCompletionTokens + usage.completionTokens,
+      durationMs: this.#elapsedMs(),
+      result,
+    });
+    this.#span?.cost({ totalUsd: costUsd, infrastructureUsd, type: cost?.type });
+    this.#span?.reconciled({
+      actualUsd: costUsd,
+      reservedUsd: reservation.amountUsd,
+      incomplete: result === undefined && costs.lostPromptTokens === 0,
+    });
+  }
+
+  #report(cost?: Cost): GovernanceReport {
+    const reservedUsd = this.#reservation?.amountUsd ?? 0;
+    const actualUsd = this.#costs.totalUsd(cost);
+    return {
+      requestId: this.requestId,
+      sessionId: this.#sessionId,
+      operation: PRICED_AS[this.#operation],
+      attributes: this.attributes,
+      decision: this.decisions.gravest,
+      decisions: this.decisions.all,
+      cost: {
+        estimatedUsd: this.#costs.estimatedUsd ?? 0,
+        reservedUsd,
+        actualUsd,
+        deltaUsd: actualUsd - reservedUsd,
+        infrastructureUsd: this.#costs.infrastructureUsd(cost),
+      },
+      attempts: this.#attempts,
+      startMs: this.#startMs,
+      durationMs: this.#elapsedMs(),
+      queueMs: this.#slot?.queueMs ?? 0,
+    };
+  }
+
+  #elapsedMs(): number {
+    return this.#parts.clock.monotonic() - this.#startedMs;
+  }
+
+  #finish(costUsd: number, result: Completion | Embedding | undefined, error: unknown): void {
+    const { metrics, provider } = this.#parts;
+    this.#over = true;
+    this.#slot?.release();
+    metrics?.operation({
+      operation: this.#operation,
+      provider: provider.name,
+      kind: provider.kind,
+      model: this.#request.model,
+      team: this.#scopes.team ?? 'default',
+      durationMs: this.#elapsedMs(),
+      timings: result?.timings,
+      usage: result?.usage,
+      costUsd,
+      error,
+    });
+    this.#span?.end();
+    if (this.#mode === 'strict') this.#record(costUsd);
+  }
+
+  /** Strict mode's record of the decision. */
+  #record(costUsd: number): void {
+    const { audit, budgets } = this.#parts;
+    const afterUsd = budgets.totalCostUsd;
+    const { result, reasonCode } = this.decisions.gravest;
+    audit.record({
+      requestId: this.requestId,
+      result,
+      reasonCode,
+      actor: this.attributes,
+      inputsHash: hashInputs(this.#request),
+      beforeUsd: afterUsd - costUsd,
+      afterUsd,
+    });
+  }
+}

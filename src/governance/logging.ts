@@ -1,0 +1,104 @@
+// Logs of governance, through a logger of the application's (pino's interface). A level that is off costs one comparison:
+// the fields of a message are a closure that only an enabled level calls. Never called where a slot or lock is held.
+import { type TelemetryFaults, telemetryFaults } from './telemetry/faults.js';
+import { errorText, redact } from './telemetry/redaction.js';
+
+/** What is used of pino; a pino logger is one. */
+export interface Logger {
+  readonly level: string;
+  isLevelEnabled(level: string): boolean;
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** What a message says beside its phrase. */
+export type LogFields = Readonly<Record<string, unknown>>;
+
+/** The beginnings of messages that operators search for. */
+export const PHRASES = {
+  queueFull: 'Queue full',
+  transient: 'Transient connection error',
+  evicting: 'Evicting LRU',
+} as const;
+
+/** Levels of `consoleLogger`, in the order of their gravity, as pino's. */
+const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
+
+export class Log {
+  readonly #logger: Logger | undefined;
+  readonly #faults: TelemetryFaults;
+
+  /** Without a logger nothing is logged. */
+  constructor(logger?: Logger, faults: TelemetryFaults = telemetryFaults) {
+    this.#logger = logger;
+    this.#faults = faults;
+  }
+
+  /** For status; 'silent' without a logger. */
+  get level(): string {
+    return this.#logger?.level ?? 'silent';
+  }
+
+  debug(phrase: string, fields?: () => LogFields): void {
+    this.#write('debug', phrase, fields);
+  }
+
+  info(phrase: string, fields?: () => LogFields): void {
+    this.#write('info', phrase, fields);
+  }
+
+  warn(phrase: string, fields?: () => LogFields): void {
+    this.#write('warn', phrase, fields);
+  }
+
+  error(phrase: string, fields?: () => LogFields): void {
+    this.#write('error', phrase, fields);
+  }
+
+  #write(level: LogLevel, phrase: string, fields: (() => LogFields) | undefined): void {
+    const logger = this.#logger;
+    if (logger === undefined) return;
+    try {
+      if (logger.isLevelEnabled(level)) logger[level](fields ? clean(fields()) : {}, phrase);
+    } catch (error) {
+      this.#faults.record('log', error);
+    }
+  }
+}
+
+/**
+ * A logger for programs that have none: one line of JSON each on standard error. `level` defaults to LOG_LEVEL, in any
+ * case of letters, else 'info'.
+ */
+export function consoleLogger(
+  level: string = process.env.LOG_LEVEL?.toLowerCase() || 'info',
+  write: (line: string) => void = (line) => console.error(line),
+): Logger {
+  const least = LEVELS.includes(level) ? LEVELS.indexOf(level) : LEVELS.indexOf('info');
+  const at = (name: LogLevel) => (fields: object, message: string) => {
+    if (LEVELS.indexOf(name) < least) return;
+    write(JSON.stringify({ level: name, time: new Date().toISOString(), msg: message, ...fields }));
+  };
+  return {
+    level: LEVELS[least]!,
+    isLevelEnabled: (name) => LEVELS.indexOf(name) >= least,
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+  };
+}
+
+/** Texts and errors without their secrets. */
+function clean(fields: LogFields): LogFields {
+  const result: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value === 'string') result[name] = redact(value);
+    else result[name] = value instanceof Error ? errorText(value) : value;
+  }
+  return result;
+}

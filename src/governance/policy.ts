@@ -1,0 +1,208 @@
+// The policies of a governed provider, held against each call in the order in which they were registered.
+// Modes are not its business: in advisory mode the pipeline evaluates, otherwise it enforces.
+import { InvalidInputError, PolicyViolationError } from '../errors.js';
+import { checkOptions, rule } from '../options.js';
+import type { AttributeValue } from './attributes.js';
+import { type Clock, systemClock } from './clock.js';
+import {
+  BUILT_IN_EVALUATORS,
+  type PolicyConditions,
+  type PolicyEvaluator,
+  type PolicyEvaluatorFactory,
+  type PolicyFinding,
+  type PolicyInput,
+  type ReasonCode,
+} from './policy-evaluators.js';
+
+export type PolicyResult = 'ALLOWED' | 'BLOCKED' | 'WARNING' | 'RATE_LIMITED';
+
+export interface Policy {
+  /** Unique: registering it again replaces it, in its old place. */
+  readonly name: string;
+  /** 'cost_limit', 'rate_limit', 'content_filter', 'team_access', 'model_access' or a registered one. Default: the name. */
+  readonly type?: string;
+  readonly description?: string;
+  /** Default true. */
+  readonly enabled?: boolean;
+  /** What a violation results in, in either case. Default 'BLOCKED'. 'ALLOWED' only reports. */
+  readonly enforcement?: PolicyResult | Lowercase<PolicyResult>;
+  /** What its type asks for; see policy-evaluators.ts. */
+  readonly conditions?: PolicyConditions;
+}
+
+export interface PolicyDecision {
+  readonly policy: string;
+  readonly result: PolicyResult;
+  /** Absent when the result is ALLOWED. */
+  readonly reasonCode?: ReasonCode;
+  /** For people. */
+  readonly reason?: string;
+  readonly metadata: Readonly<Record<string, AttributeValue>>;
+}
+
+interface Entry {
+  readonly policy: Policy;
+  readonly enforcement: PolicyResult;
+  readonly evaluator: PolicyEvaluator;
+  /** The decision of almost every call, made once. */
+  readonly allowed: PolicyDecision;
+}
+
+const RESULTS = ['ALLOWED', 'BLOCKED', 'WARNING', 'RATE_LIMITED'] as const;
+const NO_METADATA = Object.freeze({});
+const NO_DECISIONS: readonly PolicyDecision[] = Object.freeze([]);
+
+const POLICY_RULES = {
+  name: rule.text,
+  type: rule.text,
+  description: rule.text,
+  enabled: rule.boolean,
+  enforcement: rule.oneOf(...RESULTS, ...RESULTS.map((result) => result.toLowerCase())),
+  conditions: () => undefined,
+};
+
+export class PolicyEngine {
+  readonly #clock: Clock;
+  readonly #types = new Map(BUILT_IN_EVALUATORS);
+  readonly #entries = new Map<string, Entry>();
+  #readOutput = false;
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
+
+  get policies(): readonly Policy[] {
+    return Array.from(this.#entries.values(), ({ policy }) => policy);
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
+  /** Whether any policy reads outputs. */
+  get readOutput(): boolean {
+    return this.#readOutput;
+  }
+
+  /** Makes `type` known to policies that are registered from here on. */
+  registerEvaluator(type: string, factory: PolicyEvaluatorFactory): void {
+    this.#types.set(type, factory);
+  }
+
+  /** @throws InvalidInputError for an unknown type, and for conditions that the type does not have */
+  register(policy: Policy): void {
+    checkOptions('policy', policy, POLICY_RULES);
+    const { name, type = name, enabled = true, enforcement = 'BLOCKED', conditions = {} } = policy;
+    const factory = this.#types.get(type);
+    if (factory === undefined) {
+      const known = [...this.#types.keys()];
+      throw new InvalidInputError(
+        'INHOUSE_INVALID_OPTION',
+        `policy "${name}": unknown type "${type}". Known types: ${known.join(', ')}.`,
+        { details: { option: 'type', known } },
+      );
+    }
+    this.#entries.set(name, {
+      policy,
+      enforcement: enforcement.toUpperCase() as PolicyResult,
+      evaluator: factory(conditions, name, this.#clock),
+      allowed: Object.freeze(enabled ? allow(name) : allow(name, 'Policy disabled')),
+    });
+    this.#readOutput = [...this.#entries.values()].some(({ evaluator }) => evaluator.after !== undefined);
+  }
+
+  /** The decision of every policy, in order; enforces none. Counts the call in the limits on calls that allow it. */
+  evaluate(input: PolicyInput): readonly PolicyDecision[] {
+    if (this.#entries.size === 0) return NO_DECISIONS;
+    return Array.from(this.#entries.values(), (entry) => decide(entry, input, true));
+  }
+
+  /**
+   * Decides in order, tells `observe` each decision, and stops at the first that does not let the call through.
+   * @throws PolicyViolationError `INHOUSE_POLICY_BLOCKED` or `INHOUSE_POLICY_RATE_LIMITED`
+   */
+  enforce(input: PolicyInput, observe?: (decision: PolicyDecision) => void): readonly PolicyDecision[] {
+    if (this.#entries.size === 0) return NO_DECISIONS;
+    const decisions: PolicyDecision[] = [];
+    for (const entry of this.#entries.values()) {
+      const decision = decide(entry, input, true);
+      decisions.push(decision);
+      observe?.(decision);
+      if (stops(decision)) throw violation(decision);
+    }
+    return decisions;
+  }
+
+  /** What one policy would decide. Counts nothing. A policy that does not exist allows. */
+  check(name: string, input: PolicyInput): PolicyDecision {
+    const entry = this.#entries.get(name);
+    return entry === undefined ? allow(name, 'Policy not found') : decide(entry, input, false);
+  }
+
+  /** The decisions of the policies that also read the output; empty where none does. */
+  evaluateOutput(input: PolicyInput, output: string): readonly PolicyDecision[] {
+    const decisions: PolicyDecision[] = [];
+    for (const entry of this.#entries.values()) {
+      const { evaluator } = entry;
+      if (evaluator.after && isEnabled(entry)) {
+        decisions.push(decisionOn(entry, () => evaluator.after?.(input, output)));
+      }
+    }
+    return decisions;
+  }
+}
+
+/** True for the results with which a call must not go on. */
+export function stops({ result }: PolicyDecision): boolean {
+  return result === 'BLOCKED' || result === 'RATE_LIMITED';
+}
+
+/** The same decision where nothing may be stopped. */
+export function asWarning(decision: PolicyDecision): PolicyDecision {
+  return stops(decision) ? { ...decision, result: 'WARNING' } : decision;
+}
+
+/** The error for a decision that stops a call. */
+export function violation(decision: PolicyDecision): PolicyViolationError {
+  const limited = decision.result === 'RATE_LIMITED' || decision.reasonCode === 'RATE_LIMITED';
+  return new PolicyViolationError(
+    limited ? 'INHOUSE_POLICY_RATE_LIMITED' : 'INHOUSE_POLICY_BLOCKED',
+    `Policy "${decision.policy}" stops the call: ${decision.reason ?? decision.reasonCode}.`,
+    { details: { ...decision } },
+  );
+}
+
+function decide(entry: Entry, input: PolicyInput, counted: boolean): PolicyDecision {
+  if (!isEnabled(entry)) return entry.allowed;
+  return decisionOn(entry, () => entry.evaluator.before(input, counted));
+}
+
+function decisionOn(entry: Entry, evaluate: () => PolicyFinding | undefined): PolicyDecision {
+  const finding = findingOf(evaluate);
+  if (finding === undefined) return entry.allowed;
+  const { reasonCode, reason, metadata = NO_METADATA } = finding;
+  const { policy, enforcement: result } = entry;
+  return result === 'ALLOWED'
+    ? { policy: policy.name, result, reason, metadata }
+    : { policy: policy.name, result, reasonCode, reason, metadata };
+}
+
+/** A policy that cannot answer objects: letting calls through because of a fault would be no policy at all. */
+function findingOf(evaluate: () => PolicyFinding | undefined): PolicyFinding | undefined {
+  try {
+    return evaluate();
+  } catch (error) {
+    // Not the message: it may quote the prompt, and reasons leave the process.
+    const reason = `Its evaluation failed with ${error instanceof Error ? error.name : typeof error}`;
+    return { reasonCode: 'x_evaluation_failed', reason };
+  }
+}
+
+function isEnabled({ policy }: Entry): boolean {
+  return policy.enabled ?? true;
+}
+
+function allow(policy: string, reason?: string): PolicyDecision {
+  const allowed = { policy, result: 'ALLOWED', metadata: NO_METADATA } as const;
+  return reason === undefined ? allowed : { ...allowed, reason };
+}

@@ -1,0 +1,116 @@
+// Trying again what may work the next time: how often, after which waits, for which failures.
+// Of our own because cockatiel's retry sleeps on when its signal aborts, by a timer that tests cannot own, and costs
+// each successful call two more promises.
+import { setTimeout as delay } from 'node:timers/promises';
+import { AbortedError, InhouseError } from '../errors.js';
+import { checkOptions, rule } from '../options.js';
+import { classify } from './failure-class.js';
+
+export interface RetryPolicy {
+  /** Attempts after the first. */
+  readonly maxRetries: number;
+  /** Milliseconds before retry 1, 2, ... */
+  waitMs(retry: number): number;
+  retries(error: unknown): boolean;
+}
+
+export interface RetryOptions {
+  /** Default true; false means one attempt. */
+  readonly enabled?: boolean | undefined;
+  /** Default 3, so four attempts in all. */
+  readonly maxRetries?: number | undefined;
+  /** Scales the waits of 1, 2, 4, 8 and then always 10 seconds; these stay at most 10 s. Default 1. */
+  readonly backoffFactor?: number | undefined;
+  /** Also wait for a place in our own queue when it is full. Default false. */
+  readonly whenQueueFull?: boolean | undefined;
+}
+
+const LONGEST_BACKOFF_MS = 10_000;
+/** A provider that asks for more patience than this does not get another call. */
+const LONGEST_RETRY_AFTER_MS = 60_000;
+
+/** Doubling waits for all failures that may pass. @throws InvalidInputError for an option out of its range */
+export function retryPolicy(options: RetryOptions = {}): RetryPolicy {
+  checkOptions('retry', options, {
+    enabled: rule.boolean,
+    maxRetries: rule.integer(0, 100),
+    backoffFactor: rule.number(0),
+    whenQueueFull: rule.boolean,
+  });
+  const { enabled = true, maxRetries = 3, backoffFactor = 1, whenQueueFull = false } = options;
+  return {
+    maxRetries: enabled ? maxRetries : 0,
+    waitMs: (retry) => Math.min(backoffFactor * 2 ** (retry - 1) * 1000, LONGEST_BACKOFF_MS),
+    retries: (error) => {
+      const failure = classify(error);
+      return failure === 'transient' || failure === 'throttled' || (failure === 'busy' && whenQueueFull);
+    },
+  };
+}
+
+/** A gateway's: only for connections that were never established, after 1 s and 1.5 s. */
+export const GATEWAY_RETRY: RetryPolicy = {
+  maxRetries: 2,
+  waitMs: (retry) => 1000 * 1.5 ** (retry - 1),
+  retries: (error) => error instanceof InhouseError && error.code === 'INHOUSE_PROVIDER_UNREACHABLE',
+};
+
+/**
+ * Milliseconds to wait after attempt `attempt` (1, 2, ...) failed with `error`, or undefined to give up.
+ * The Retry-After of a provider is obeyed where it is longer than the schedule.
+ */
+export function nextWaitMs(policy: RetryPolicy, attempt: number, error: unknown): number | undefined {
+  if (attempt > policy.maxRetries || !policy.retries(error)) return undefined;
+  const askedMs = retryAfterMs(error);
+  return askedMs > LONGEST_RETRY_AFTER_MS ? undefined : Math.max(policy.waitMs(attempt), askedMs);
+}
+
+function retryAfterMs(error: unknown): number {
+  const seconds = error instanceof InhouseError ? error.details.retryAfterSeconds : undefined;
+  return typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : 0;
+}
+
+/** Fulfils after `ms`, or rejects as soon as the signal aborts. */
+export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>;
+
+/** @throws AbortedError when the signal aborts */
+export const systemSleep: Sleep = async (ms, signal) => {
+  try {
+    await delay(ms, undefined, signal && { signal });
+  } catch (cause) {
+    throw new AbortedError('INHOUSE_ABORTED', 'Aborted while waiting to try again.', { cause });
+  }
+};
+
+export interface FailedAttempt {
+  /** From 1. */
+  readonly attempt: number;
+  /** Until the next one. */
+  readonly waitMs: number;
+  readonly error: unknown;
+}
+
+export interface RetryRun {
+  readonly policy: RetryPolicy;
+  readonly signal?: AbortSignal | undefined;
+  readonly sleep?: Sleep | undefined;
+  /** Told of each attempt that will be followed by another. */
+  readonly onRetry?: ((failed: FailedAttempt) => void) | undefined;
+}
+
+/**
+ * Runs `attempt(1)`, then 2, ... until one fulfils.
+ * Rejects with the last failure, or with AbortedError when the signal aborts between attempts.
+ */
+export async function retry<T>(attempt: (number: number) => T | Promise<T>, run: RetryRun): Promise<T> {
+  for (let number = 1; ; number++) {
+    try {
+      return await attempt(number);
+    } catch (error) {
+      const waitMs = nextWaitMs(run.policy, number, error);
+      if (waitMs === undefined) throw error;
+      run.onRetry?.({ attempt: number, waitMs, error });
+      await (run.sleep ?? systemSleep)(waitMs, run.signal);
+    }
+  }
+}

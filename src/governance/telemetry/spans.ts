@@ -1,0 +1,163 @@
+// Starts the span of a governed call, or does not: whether it is sampled, under which name, with what it begins with.
+// What happens on it then is operation-span.ts. Nothing here ever throws into a call; what fails is counted.
+import type { Context, Tracer, TracerProvider } from '@opentelemetry/api';
+import type { EmbedRequest, GenerationRequest } from '../../providers/provider.js';
+import type { Attributes } from '../attributes.js';
+import { type Clock, systemClock } from '../clock.js';
+import { otel } from './api.js';
+import type { ContentCapture } from './content.js';
+import { type TelemetryFaults, telemetryFaults } from './faults.js';
+import {
+  attributeKey,
+  GEN_AI,
+  GEN_AI_OPERATION,
+  GENOPS,
+  OPERATION_TYPE,
+  type Operation,
+  PROVIDER_OPERATION_TYPE,
+  type ProviderKeys,
+  providerKeys,
+  SCOPE,
+  SPEC_VERSION,
+  type SpanNaming,
+  spanName,
+} from './names.js';
+import { OperationSpan } from './operation-span.js';
+import { addRequest, type SpanAttributes } from './request-attributes.js';
+import { type ParentSpan, TelemetrySampler } from './sampling.js';
+
+/** A governed call, before anything was decided about it. */
+export interface OperationStart {
+  readonly operation: Operation;
+  /** Slug of the provider. */
+  readonly provider: string;
+  readonly kind: 'local' | 'remote';
+  readonly request: GenerationRequest | EmbedRequest;
+  /** In force when the call began; what happens to their sources later does not reach the span. */
+  readonly attributes: Attributes;
+  readonly stream?: boolean | undefined;
+  readonly requestId?: string | undefined;
+  readonly sessionId?: string | undefined;
+}
+
+/** What a call was promised; the span tells whether it was kept. */
+export interface ServiceLevel {
+  readonly tier?: string | undefined;
+  /** From the start of the governed call to its end. */
+  readonly latencyTargetMs: number;
+}
+
+export interface SpanOptions {
+  readonly sampler?: TelemetrySampler | undefined;
+  /** In whose words spans are named. Default 'anyscale'. */
+  readonly naming?: SpanNaming | undefined;
+  /** Prompts and completions on the span. Default false. */
+  readonly content?: ContentCapture | undefined;
+  readonly serviceLevel?: ServiceLevel | undefined;
+  readonly clock?: Clock | undefined;
+  readonly faults?: TelemetryFaults | undefined;
+  /** Default: the one that the application has registered. */
+  readonly tracerProvider?: TracerProvider | undefined;
+}
+
+export interface Recorder {
+  /** Undefined where there is nothing to record on: not sampled, or no OpenTelemetry SDK. */
+  start(operation: OperationStart): OperationSpan | undefined;
+}
+
+/** For `telemetryEnabled: false`. */
+export const noRecorder: Recorder = { start: () => undefined };
+
+export class SpanRecorder implements Recorder {
+  readonly #sampler: TelemetrySampler;
+  readonly #naming: SpanNaming;
+  readonly #content: ContentCapture;
+  readonly #serviceLevel: ServiceLevel | undefined;
+  readonly #clock: Clock;
+  readonly #faults: TelemetryFaults;
+  readonly #given: TracerProvider | undefined;
+  readonly #keys = new Map<string, ProviderKeys>();
+
+  constructor(options: SpanOptions = {}) {
+    this.#sampler = options.sampler ?? new TelemetrySampler();
+    this.#naming = options.naming ?? 'anyscale';
+    this.#content = options.content ?? false;
+    this.#serviceLevel = options.serviceLevel;
+    this.#clock = options.clock ?? systemClock;
+    this.#faults = options.faults ?? telemetryFaults;
+    this.#given = options.tracerProvider;
+  }
+
+  start(operation: OperationStart): OperationSpan | undefined {
+    if (otel === undefined) return undefined;
+    try {
+      const tracer = activeTracer(this.#given);
+      if (tracer === undefined) return undefined;
+      const context = otel.context.active();
+      if (!this.#sampler.shouldSample(this.#parent(context))) return undefined;
+      return this.#open(tracer, context, operation);
+    } catch (error) {
+      this.#faults.record('span', error);
+      return undefined;
+    }
+  }
+
+  #parent(context: Context): ParentSpan | undefined {
+    if (this.#sampler.strategy === 'exact') return undefined;
+    const parent = otel?.trace.getSpanContext(context);
+    return parent && { traceId: parent.traceId, sampled: (parent.traceFlags & 1) === 1 };
+  }
+
+  #open(tracer: Tracer, context: Context, start: OperationStart): OperationSpan | undefined {
+    const { provider, operation } = start;
+    const keys = this.#keys.get(provider) ?? providerKeys(provider);
+    this.#keys.set(provider, keys);
+    const name = spanName(provider, operation, this.#naming);
+    const attributes = this.#firstAttributes(name, keys, start);
+    const kind = start.kind === 'local' ? otel!.SpanKind.INTERNAL : otel!.SpanKind.CLIENT;
+    const span = tracer.startSpan(name, { kind, attributes }, context);
+    if (!span.isRecording()) return undefined; // the SDK's own sampler
+    return new OperationSpan(span, {
+      provider,
+      request: start.request,
+      keys,
+      content: this.#content,
+      serviceLevel: this.#serviceLevel,
+      clock: this.#clock,
+      faults: this.#faults,
+    });
+  }
+
+  #firstAttributes(name: string, keys: ProviderKeys, start: OperationStart): SpanAttributes {
+    const { operation, provider, request, requestId, sessionId } = start;
+    const attributes: SpanAttributes = {};
+    for (const key in start.attributes) {
+      attributes[attributeKey(key)] = start.attributes[key] as SpanAttributes[string];
+    }
+    attributes[GENOPS.specVersion] = SPEC_VERSION;
+    attributes[GENOPS.timestamp] = Math.floor(this.#clock.now() / 1000);
+    attributes[GENOPS.operation.name] = name;
+    attributes[GENOPS.operation.type] = OPERATION_TYPE[operation];
+    attributes[keys.operationType] = PROVIDER_OPERATION_TYPE[operation];
+    attributes[keys.model] = request.model;
+    attributes[GEN_AI.operation] = GEN_AI_OPERATION[operation];
+    attributes[GEN_AI.provider] = provider;
+    attributes[GEN_AI.requestModel] = request.model;
+    if (requestId !== undefined) attributes[GENOPS.requestId] = requestId;
+    if (sessionId !== undefined) {
+      attributes[GENOPS.sessionId] = sessionId;
+      attributes[GEN_AI.conversation] = sessionId;
+    }
+    addRequest(attributes, request, start.stream ?? false);
+    return attributes;
+  }
+}
+
+/** The tracer of the SDK that is registered now, which may be after the caller was made; undefined without one. */
+export function activeTracer(given?: TracerProvider): Tracer | undefined {
+  if (otel === undefined) return undefined;
+  const provider = given ?? otel.trace.getTracerProvider();
+  return provider instanceof otel.ProxyTracerProvider
+    ? provider.getDelegateTracer(SCOPE)
+    : provider.getTracer(SCOPE);
+}

@@ -1,0 +1,114 @@
+// Puts a remote completion together from the pieces that arrive, one or many, and says how far it has come.
+
+import type { Reply } from './openai-reply.js';
+import type { ChosenTokenLogprob, Completion, CompletionChunk, FinishReason, Usage } from './provider.js';
+
+interface GrowingChoice {
+  text: string;
+  /** Pieces with text: nearly always one token each. */
+  pieces: number;
+  finishReason: FinishReason | undefined;
+  readonly logprobs: ChosenTokenLogprob[];
+}
+
+export interface BuilderOptions {
+  readonly provider: string;
+  readonly model: string;
+  /** An answer that comes whole says nothing about the times of its tokens. */
+  readonly streamed: boolean;
+  /** How many there must be. */
+  readonly choices: number;
+  readonly estimatedPromptTokens: number;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
+
+const BYTES_PER_TOKEN = 4;
+
+export class ReplyBuilder {
+  readonly #options: BuilderOptions;
+  readonly #startedAt: number;
+  readonly #choices: readonly GrowingChoice[];
+  #firstAt: number | undefined;
+  #lastAt = 0;
+  #id: string | undefined;
+  #usage: Usage | undefined;
+
+  constructor(options: BuilderOptions) {
+    this.#options = options;
+    this.#startedAt = options.now();
+    this.#choices = Array.from({ length: options.choices }, () => ({
+      text: '',
+      pieces: 0,
+      finishReason: undefined,
+      logprobs: [],
+    }));
+  }
+
+  /** Every choice has said why it ended. */
+  get finished(): boolean {
+    return this.#choices.every(({ finishReason }) => finishReason !== undefined);
+  }
+
+  /** As the provider counts it; else estimated from what has come. */
+  get usage(): Usage {
+    if (this.#usage) return this.#usage;
+    const promptTokens = this.#options.estimatedPromptTokens;
+    const completionTokens = this.#choices.reduce((sum, choice) => sum + estimatedTokens(choice), 0);
+    return { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens, estimated: true };
+  }
+
+  /** Returns what is new in a piece; choices that nobody asked for are left out. */
+  add(reply: Reply): CompletionChunk[] {
+    this.#id ??= reply.id;
+    this.#usage = reply.usage ?? this.#usage;
+    const chunks: CompletionChunk[] = [];
+    for (const { index, text, finishReason, logprobs } of reply.choices) {
+      const choice = this.#choices[index];
+      if (!choice || choice.finishReason) continue;
+      choice.text += text;
+      choice.finishReason = finishReason;
+      if (logprobs) choice.logprobs.push(...logprobs);
+      if (text !== '') this.#noteText(choice);
+      if (text !== '' || finishReason) chunks.push({ index, text, ...(finishReason && { finishReason }) });
+    }
+    return chunks;
+  }
+
+  /** Choices that have not said why they ended get `unfinished`. */
+  completion(unfinished: FinishReason): Completion {
+    const { provider, model } = this.#options;
+    const choices = this.#choices.map(({ text, finishReason = unfinished, logprobs }, index) => ({
+      index,
+      text,
+      finishReason,
+      ...(logprobs.length > 0 && { logprobs }),
+    }));
+    const { text, finishReason } = choices[0]!;
+    const { usage } = this;
+    const id = this.#id ?? `cmpl-${crypto.randomUUID()}`;
+    return { id, provider, model, text, finishReason, choices, usage, timings: this.#timings(usage) };
+  }
+
+  #noteText(choice: GrowingChoice): void {
+    choice.pieces += 1;
+    this.#lastAt = this.#options.now();
+    this.#firstAt ??= this.#lastAt;
+  }
+
+  #timings({ completionTokens }: Usage): Completion['timings'] {
+    const totalMs = this.#options.now() - this.#startedAt;
+    const firstAt = this.#firstAt;
+    if (firstAt === undefined || !this.#options.streamed) return { totalMs };
+    const gaps = completionTokens / this.#choices.length - 1;
+    return {
+      timeToFirstTokenMs: firstAt - this.#startedAt,
+      perTokenMs: gaps > 0 ? (this.#lastAt - firstAt) / gaps : undefined,
+      totalMs,
+    };
+  }
+}
+
+function estimatedTokens({ text, pieces }: GrowingChoice): number {
+  return pieces > 1 ? pieces : Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN);
+}

@@ -1,0 +1,217 @@
+// Several providers in one: the first that can take a call serves it, so that work spills over from a busy local model
+// to a remote one. To the caller, and to governance, it is one call.
+import { InhouseError, InvalidInputError } from '../errors.js';
+import type {
+  CallOptions,
+  ChatRequest,
+  Completion,
+  CompletionChunk,
+  CompletionRequest,
+  CompletionStream,
+  Embedding,
+  EmbedRequest,
+  GenerationRequest,
+  Health,
+  ModelDescription,
+  Provider,
+} from './provider.js';
+
+export interface Route {
+  readonly provider: Provider;
+  /** What to ask it for instead of the request's model: providers name the same model differently. */
+  readonly model?: string;
+  /** Keeps calls away from a provider that keeps failing. */
+  readonly breaker?: RouteBreaker;
+  /** Bounds how many calls the provider has at once. */
+  readonly admission?: RouteAdmission;
+}
+
+/** As governance's `CircuitBreaker`. */
+export interface RouteBreaker {
+  /** Throws while calls must keep away; else returns the ticket that the outcome is reported with. */
+  before(): number;
+  success(ticket: number): void;
+  failure(error: unknown, ticket: number): void;
+}
+
+/** As governance's `Admission`. */
+export interface RouteAdmission {
+  /** Throws, or rejects, when too many wait already. */
+  enter(signal?: AbortSignal): RouteSlot | Promise<RouteSlot>;
+}
+
+export interface RouteSlot {
+  release(): void;
+}
+
+/** Why a call goes to the next route. Everything else would fail there too, or has cost something already. */
+const SPILLS: ReadonlySet<string> = new Set([
+  'INHOUSE_QUEUE_FULL',
+  'INHOUSE_PROVIDER_RATE_LIMITED',
+  'INHOUSE_CIRCUIT_OPEN',
+  'INHOUSE_CONTEXT_OVERFLOW',
+]);
+
+/**
+ * Tries the routes in their order and goes on to the next when one is full, has an open circuit, or cannot hold so long
+ * a text; a stream only before its first chunk. When none can, the last one's error is thrown. The result names the
+ * provider and the model that served the call.
+ */
+export function router(routes: readonly Route[], name = 'router'): Provider {
+  if (routes.length === 0)
+    throw new InvalidInputError('INHOUSE_INVALID_OPTION', 'router: pass at least one route.');
+  return new Router(routes, name);
+}
+
+class Router implements Provider {
+  readonly name: string;
+  readonly kind: Provider['kind'];
+  readonly capabilities: Provider['capabilities'];
+  readonly #routes: readonly Route[];
+
+  constructor(routes: readonly Route[], name: string) {
+    const all = (able: (provider: Provider) => boolean) => routes.every(({ provider }) => able(provider));
+    this.name = name;
+    this.#routes = routes;
+    this.kind = all(({ kind }) => kind === 'local') ? 'local' : 'remote';
+    this.capabilities = {
+      embeddings: all(({ capabilities }) => capabilities.embeddings),
+      tokenIds: all(({ capabilities }) => capabilities.tokenIds),
+      exactTokenCounts: all(({ capabilities }) => capabilities.exactTokenCounts),
+    };
+  }
+
+  complete(request: CompletionRequest, call?: CallOptions): Promise<Completion> {
+    return this.#first((route) =>
+      within(route, call, () => route.provider.complete(forRoute(request, route), call)),
+    );
+  }
+
+  chat(request: ChatRequest, call?: CallOptions): Promise<Completion> {
+    return this.#first((route) =>
+      within(route, call, () => route.provider.chat(forRoute(request, route), call)),
+    );
+  }
+
+  embed(request: EmbedRequest, call?: CallOptions): Promise<Embedding> {
+    return this.#first((route) =>
+      within(route, call, () => route.provider.embed(forRoute(request, route), call)),
+    );
+  }
+
+  stream(request: GenerationRequest, call?: CallOptions): CompletionStream {
+    const opened = this.#first((route) => open(route, forRoute(request, route), call));
+    const result = opened.then(({ stream }) => stream.result);
+    result.catch(() => {}); // the reader hears of it too
+    return {
+      result,
+      [Symbol.asyncIterator]() {
+        let begun = false;
+        return {
+          async next() {
+            const { first, chunks } = await opened;
+            if (begun) return chunks.next();
+            begun = true;
+            return first;
+          },
+          async return() {
+            const { chunks } = await opened;
+            await chunks.return?.();
+            return { done: true, value: undefined };
+          },
+        };
+      },
+    };
+  }
+
+  /** As the first route counts. */
+  countTokens(request: GenerationRequest | EmbedRequest): number {
+    const first = this.#routes[0]!;
+    return first.provider.countTokens(forRoute(request, first));
+  }
+
+  /** Of the routes that are asked for the request's own model; those that do not answer are left out. */
+  async listModels(): Promise<readonly ModelDescription[]> {
+    const asked = this.#routes.filter(({ model }) => model === undefined);
+    const lists = await Promise.allSettled(asked.map(({ provider }) => provider.listModels()));
+    const models = lists.flatMap((list) => (list.status === 'fulfilled' ? list.value : []));
+    return models.filter(({ id }, at) => models.findIndex((other) => other.id === id) === at);
+  }
+
+  /** One healthy route is enough. */
+  async health(): Promise<Health> {
+    const all = await Promise.all(this.#routes.map(({ provider }) => provider.health()));
+    const latencyMs = Math.max(...all.map((health) => health.latencyMs));
+    const problems = all.flatMap(({ problem }) => problem ?? []);
+    return all.some(({ ok }) => ok)
+      ? { ok: true, latencyMs }
+      : { ok: false, latencyMs, problem: problems.join(' ') };
+  }
+
+  async #first<T>(attempt: (route: Route) => Promise<T>): Promise<T> {
+    let full: unknown;
+    for (const route of this.#routes) {
+      try {
+        return await attempt(route);
+      } catch (error) {
+        if (!(error instanceof InhouseError && SPILLS.has(error.code))) throw error;
+        full = error;
+      }
+    }
+    throw full;
+  }
+}
+
+interface OpenedStream {
+  readonly stream: CompletionStream;
+  readonly chunks: AsyncIterator<CompletionChunk>;
+  readonly first: IteratorResult<CompletionChunk>;
+}
+
+/** Starts a stream and waits for its first chunk. The route is left when the stream is over. */
+async function open(
+  route: Route,
+  request: GenerationRequest,
+  call: CallOptions | undefined,
+): Promise<OpenedStream> {
+  const leave = await enter(route, call?.signal);
+  const stream = route.provider.stream(request, call);
+  stream.result.then(() => leave(), leave);
+  const chunks = stream[Symbol.asyncIterator]();
+  return { stream, chunks, first: await chunks.next() };
+}
+
+async function within<T>(route: Route, call: CallOptions | undefined, work: () => Promise<T>): Promise<T> {
+  const leave = await enter(route, call?.signal);
+  try {
+    const value = await work();
+    leave();
+    return value;
+  } catch (error) {
+    leave(error);
+    throw error;
+  }
+}
+
+/** Passes breaker and admission. Returns what must be called at the end, with the error if there was one. */
+async function enter(
+  { breaker, admission }: Route,
+  signal: AbortSignal | undefined,
+): Promise<(error?: unknown) => void> {
+  const ticket = breaker?.before() ?? 0;
+  try {
+    const slot = await admission?.enter(signal);
+    return (error) => {
+      slot?.release();
+      if (error === undefined) breaker?.success(ticket);
+      else breaker?.failure(error, ticket);
+    };
+  } catch (error) {
+    breaker?.failure(error, ticket);
+    throw error;
+  }
+}
+
+function forRoute<R extends { readonly model: string }>(request: R, { model }: Route): R {
+  return model === undefined ? request : { ...request, model };
+}

@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { load } from '#inhouse/load.js';
+import type { Model } from '#inhouse/model.js';
+import { local } from '#inhouse/providers/local.js';
+import { asChatCompletion, asEmbeddingList } from '#inhouse/providers/openai-shape.js';
+import type { Provider } from '#inhouse/providers/provider.js';
+import { transcript } from '#inhouse/providers/transcript.js';
+import { describeProvider, failures } from './conformance.js';
+
+describeProvider('local, with the embedded model', async () => {
+  const model = await load();
+  const provider = local(model);
+  const { id, contextLength } = model.info();
+  return { provider, slow: provider, model: id, contextLength, dispose: () => model.dispose() };
+});
+
+describe('local', () => {
+  let model: Model;
+  let provider: Provider;
+  beforeAll(async () => {
+    model = await load();
+    provider = local(new Map([['small', model]]));
+  });
+  afterAll(() => model.dispose());
+
+  const messages = [
+    { role: 'system', content: 'A talk.' },
+    { role: 'user', content: ' Who are you? ' },
+    { role: 'assistant', content: ' Alice.\n' },
+    { role: 'user', content: 'Alice who?' },
+  ] as const;
+
+  it('serves models under the names it is given', async () => {
+    expect(await provider.listModels()).toMatchObject([{ id: 'small', use: 'text' }]);
+    const [error] = await failures([provider.complete({ model: 'large', prompt: 'x' })]);
+    expect(error!.message).toContain('It serves: small.');
+  });
+
+  it('is the model itself: same tokens, same timings, same usage', async () => {
+    const options = { maxTokens: 10, seed: 3, logprobs: 2 };
+    const direct = await model.generate('Once upon a time', options);
+    const result = await provider.complete({ model: 'small', prompt: 'Once upon a time', ...options });
+    expect(result.choices[0]!.tokens).toEqual(direct.tokens);
+    expect(result.usage).toEqual(direct.usage);
+    expect(Object.keys(result.timings)).toEqual(Object.keys(direct.timings));
+    expect(result.choices[0]!.logprobs!.map(({ logprob }) => logprob)).toEqual(
+      direct.logprobs!.map(({ logprob }) => logprob),
+    );
+    expect(result.choices[0]!.logprobs!.map(({ text }) => text).join('')).toBe(result.text);
+    expect(result.choices[0]!.logprobs![0]!.top.length).toBe(2);
+  });
+
+  it('turns a conversation into a transcript, which ends before the next turn of the user', async () => {
+    const text = 'A talk.\n\nYou: Who are you?\nReply: Alice.\nYou: Alice who?\nReply:';
+    expect(transcript(messages)).toBe(text);
+    const chat = await provider.chat({ model: 'small', messages, maxTokens: 20, seed: 1, stop: 'zzz' });
+    const direct = await model.generate(text, { maxTokens: 20, seed: 1, stop: ['\nYou:', 'zzz'] });
+    expect(chat.text).toBe(direct.text);
+    expect(chat.text).not.toContain('You:');
+  });
+
+  it('A-57: chat and embedding results in OpenAI shape, their usage as the tokenizer counts', async () => {
+    const chat = await provider.chat({ model: 'small', messages, maxTokens: 5, temperature: 0 });
+    const promptTokens = model.countTokens(transcript(messages));
+    expect(asChatCompletion(chat, 1_700_000_000)).toEqual({
+      id: expect.stringMatching(/^cmpl-/),
+      object: 'chat.completion',
+      created: 1_700_000_000,
+      model: 'small',
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: chat.text, refusal: null },
+          finish_reason: 'length',
+          logprobs: null,
+        },
+      ],
+      usage: { prompt_tokens: promptTokens, completion_tokens: 5, total_tokens: promptTokens + 5 },
+    });
+    const embedding = await provider.embed({ model: 'small', input: ['one', 'two'] });
+    const list = asEmbeddingList(embedding);
+    const { width } = model.info();
+    expect(list).toMatchObject({ object: 'list', model: 'small' });
+    expect(list.data.map(({ object, index }) => [object, index])).toEqual([
+      ['embedding', 0],
+      ['embedding', 1],
+    ]);
+    expect(list.data.map((entry) => entry.embedding.length)).toEqual([width, width]);
+    const tokens = model.countTokens('one') + model.countTokens('two');
+    expect(list.usage).toEqual({ prompt_tokens: tokens, total_tokens: tokens });
+  });
+
+  it('tells of a model that can no longer serve', async () => {
+    const gone = await load();
+    const provider = local(gone);
+    await gone.dispose();
+    expect(await provider.health()).toMatchObject({
+      ok: false,
+      problem: expect.stringContaining('disposed'),
+    });
+  });
+
+  it('refuses to be without models', () => {
+    expect(() => local(new Map())).toThrow(/at least one/);
+  });
+});
