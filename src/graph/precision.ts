@@ -24,7 +24,7 @@ export type WeightScheme =
       readonly kind: 'blockwise';
       readonly bits: 4 | 8;
       /** Neighbouring weights of one output that share a scale. */
-      readonly block: 16 | 32 | 64 | 128;
+      readonly block: 16 | 32 | 64 | 128 | 256;
       /** True: the zero point is the middle of the range, and none is stored. */
       readonly symmetric: boolean;
       /** 'round': the range of the block, rounded to nearest. 'fit': the scale that leaves the least squared error. */
@@ -39,7 +39,7 @@ export type WeightScheme =
 export type ComputeType = 'float32' | 'int8' | 'mixed';
 
 /** Chosen by measurement: docs/quantization.md. Shorter blocks are slower over many rows, and larger. */
-const blocks = (block: 32 | 128): WeightScheme => ({
+const blocks = (block: 32 | 256): WeightScheme => ({
   kind: 'blockwise',
   bits: 8,
   block,
@@ -54,11 +54,11 @@ const fitted = (block: 16 | 32): WeightScheme => ({
   method: 'fit',
 });
 
-/** Of the matrices of a layer. */
+/** Of the matrices of a layer; see `withoutPadding`. */
 const SCHEMES: Readonly<Record<Precision, WeightScheme>> = {
   fp32: { kind: 'float', bits: 32 },
   fp16: { kind: 'float', bits: 16 },
-  int8: blocks(128),
+  int8: blocks(256),
   'int8-channel': { kind: 'channel', bits: 8 },
   int4: fitted(32),
 };
@@ -83,6 +83,13 @@ function defaultScheme(name: string, precision: Precision, layers: number): Weig
   if (!name.startsWith('h.')) return TABLE_SCHEMES[precision];
   const isOuter = name.startsWith('h.0.') || name.startsWith(`h.${layers - 1}.`);
   return SCHEMES[precision === 'int4' && isOuter && layers >= 4 ? 'int8' : precision];
+}
+
+/** The longest block up to the scheme's that divides the inputs: filling up the last one would cost what the others save. */
+function withoutPadding(scheme: WeightScheme, inputs: number): WeightScheme {
+  if (scheme.kind !== 'blockwise' || scheme.block <= 32) return scheme;
+  const block = ([256, 128, 64] as const).find((each) => each <= scheme.block && inputs % each === 0) ?? 32;
+  return { ...scheme, block };
 }
 
 interface Rule {
@@ -152,7 +159,7 @@ export function weightSchemes(spec: PrecisionSpec, config: Gpt2Config): Readonly
       precision === undefined
         ? defaultScheme(name, defaultOf(spec), config.layers)
         : (name.startsWith('h.') ? SCHEMES : TABLE_SCHEMES)[precision];
-    schemes.set(name, scheme);
+    schemes.set(name, withoutPadding(scheme, shape[0]!)); // layers are stored as [inputs, outputs]
   }
   const [first] = unused;
   if (first) {

@@ -5,7 +5,7 @@ import { dequantizeBlockwise, quantizeBlockwise } from '#inhouse/graph/quantize/
 import { Random } from '../../support/random.js';
 import { toBfloat16Bits } from '../../support/safetensors-writer.js';
 
-const BLOCKS = [16, 32, 64, 128] as const;
+const BLOCKS = [16, 32, 64, 128, 256] as const;
 const FORMATS = BLOCKS.flatMap((block) =>
   ([4, 8] as const).flatMap((bits) =>
     [true, false].map((symmetric) => ({ kind: 'blockwise', bits, block, symmetric }) as const),

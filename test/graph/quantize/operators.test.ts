@@ -57,7 +57,7 @@ async function runNode(
 const random = new Random(9);
 const normals = (count: number) => Float32Array.from({ length: count }, () => random.normal());
 
-const FORMATS = ([16, 32, 64, 128] as const).flatMap((block) =>
+const FORMATS = ([16, 32, 64, 128, 256] as const).flatMap((block) =>
   ([4, 8] as const).flatMap((bits) => [true, false].map((symmetric) => ({ bits, block, symmetric }))),
 );
 
