@@ -87,7 +87,7 @@ describe('measureLevels', () => {
       expect(outputTokens).toBe(6 * completed);
       expect(inputTokens).toBeGreaterThanOrEqual(4 * completed);
       expect(inputTokens).toBeLessThanOrEqual(20 * completed);
-      expect(durationSeconds).toBeGreaterThanOrEqual(2 * 0.2 - 0.01);
+      expect(durationSeconds).toBeGreaterThan(0); // an open loop ends with its last arrival's answer
     }
   });
 
