@@ -15,7 +15,7 @@ it('counts the matrices of all layers and the head once', () => {
 it('counts what is in memory: float16 widened to float32, and blocks with their float32 scales', () => {
   const layers = 12 * (768 * 2304 + 768 * 768 + 768 * 3072 + 3072 * 768);
   expect(weightBytesPerStep(gpt2, 'fp16')).toBe(weightBytesPerStep(gpt2, 'fp32'));
-  const int8 = layers * (1 + 4 / 256) + 50257 * 768 * (1 + 4 / 32); // blocks of 128, and 32 in the head
+  const int8 = layers * (1 + 4 / 256) + 50257 * 768 * (1 + 4 / 32); // blocks of 256, and 32 in the head
   expect(weightBytesPerStep(gpt2, 'int8')).toBe(int8);
 });
 
