@@ -1,7 +1,7 @@
 // A loaded model: what users call. Text in, text out; token ids wherever text goes.
 import type { Checkpoint } from './checkpoint/checkpoint.js';
 import type { ResolvedModel } from './checkpoint/resolve.js';
-import { ChunkChannel } from './engine/channel.js';
+import { ChunkChannel } from './engine/chunk-channel.js';
 import type { DisposeOptions, Engine, EngineStatistics } from './engine/engine.js';
 import type { Metric } from './engine/metrics.js';
 import type { GenerateOptions } from './engine/options.js';

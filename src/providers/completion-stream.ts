@@ -1,5 +1,5 @@
 // Turns work that hands out chunks into the stream a caller sees.
-import { Channel } from './channel.js';
+import { Channel } from '../engine/channel.js';
 import type { Completion, CompletionChunk, CompletionStream } from './provider.js';
 
 /**

@@ -1,6 +1,6 @@
 // The small parts of the engine: stream buffer, pace, histogram, KV memory, options.
 import { describe, expect, it } from 'vitest';
-import { ChunkChannel } from '#inhouse/engine/channel.js';
+import { ChunkChannel } from '#inhouse/engine/chunk-channel.js';
 import { resolveEngineOptions, runnerRows } from '#inhouse/engine/engine-options.js';
 import { Histogram } from '#inhouse/engine/histogram.js';
 import { defaultKvLimitBytes } from '#inhouse/engine/kv-memory.js';
