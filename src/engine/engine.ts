@@ -1,9 +1,9 @@
 // Runs the requests of all callers of one model together. A loop of steps: plan (scheduler.ts), compute on the runner,
 // hand the tokens out, put the rows in order. Decisions are made elsewhere; this is where they take effect.
 import type { Runner, TokenChoice } from '../runtime/runner.js';
+import { Answers } from './answers.js';
 import type { EngineSettings } from './engine-options.js';
 import { Entry } from './entry.js';
-import { LiveRequests } from './live-requests.js';
 import type { Metric } from './metrics.js';
 import { Pace } from './pace.js';
 import { disposed, duplicateId, inconsistent, queueFull, tooLargeForMemory } from './refusals.js';
@@ -19,7 +19,6 @@ import {
   type StepBudget,
   type StepPlan,
 } from './scheduler.js';
-import type { Sequence, StreamChunk } from './sequence.js';
 import { WaitingQueue } from './waiting-queue.js';
 
 export interface DisposeOptions {
@@ -43,14 +42,12 @@ export class Engine {
   readonly #now: () => number;
   readonly #kvTokens: number;
   readonly #reports: Reports;
+  readonly #answers: Answers;
   readonly #pace = new Pace();
   readonly #rows: Rows;
   readonly #waiting = new WaitingQueue<Entry>();
-  readonly #live = new LiveRequests();
   #arrivals = 0;
   #admissions = 0;
-  /** Someone who waits may be over. */
-  #untidy = false;
   /** At work, and not waiting for company any more. */
   #begun = false;
   #closed = false;
@@ -64,6 +61,7 @@ export class Engine {
     this.#settings = settings;
     this.#now = now;
     this.#reports = new Reports(settings.onEvent);
+    this.#answers = new Answers(this.#reports);
     this.#kvTokens = Math.floor(settings.kvLimitBytes / settings.kvBytesPerToken);
     this.#rows = new Rows(runner, settings);
   }
@@ -81,7 +79,7 @@ export class Engine {
       return Promise.reject(refusal);
     }
     const owner = new RunningRequest(request, this.#now, (ms) => this.#reports.metrics.noteGap(ms));
-    this.#live.add(owner, () => this.#wake?.());
+    this.#answers.expect(owner, () => this.#wake?.());
     for (const sequence of request.sequences) {
       this.#waiting.insert(new Entry(owner, sequence, this.#arrivals++));
     }
@@ -94,7 +92,7 @@ export class Engine {
   /** Refuses new requests; fails those there are with a `DisposedError`, unless they may drain; disposes of the runner. */
   dispose({ drain = false }: DisposeOptions = {}): Promise<void> {
     this.#closed = true;
-    if (!drain) for (const owner of this.#live.all) this.#fail(owner, disposed());
+    if (!drain) this.#answers.failAll(disposed());
     this.#wake?.();
     this.#disposal ??= (async () => {
       await this.#loop;
@@ -128,14 +126,13 @@ export class Engine {
     await undefined; // whoever submits in the same turn of the event loop is planned for together
     try {
       for (;;) {
-        this.#endAborted();
-        this.#endLate();
+        this.#answers.endOverdue(this.#now());
         await this.#tidy();
         if (this.#waiting.size === 0 && this.#rows.running.length === 0) break;
         await this.#step();
       }
     } catch (error) {
-      for (const owner of this.#live.all) this.#fail(owner, error);
+      this.#answers.failAll(error);
       this.#waiting.prune(() => true);
       this.#rows.abandon();
     }
@@ -191,7 +188,7 @@ export class Engine {
       if (!resumed) owner.cachedTokens += cachedTokens;
       this.#reports.admitted({ id: owner.id, index: sequence.index, promptTokens, cachedTokens });
     } catch (error) {
-      this.#fail(owner, error);
+      this.#answers.fail(owner, error);
     }
   }
 
@@ -211,7 +208,7 @@ export class Engine {
       }
       return { rows: entries.length, steps: done, endMs };
     } catch (error) {
-      for (const { owner } of entries) this.#fail(owner, error);
+      for (const { owner } of entries) this.#answers.fail(owner, error);
       return undefined;
     }
   }
@@ -230,56 +227,18 @@ export class Engine {
       if (choice) this.#accept(entry, choice);
       return tokens.length;
     } catch (error) {
-      this.#fail(entry.owner, error);
+      this.#answers.fail(entry.owner, error);
       return 0;
     }
   }
 
   #accept({ owner, sequence }: Entry, choice: TokenChoice): void {
-    this.#deliver(owner, sequence, () => sequence.accept(choice));
-  }
-
-  /** Passes on what a choice has to say. What goes wrong in it concerns its request alone. */
-  #deliver(owner: RunningRequest, sequence: Sequence, next: () => StreamChunk): void {
-    if (owner.settled || sequence.ended) return;
-    try {
-      const chunk = owner.aborted ? sequence.abort() : next();
-      this.#reports.metrics.noteTokens(chunk.tokens.length);
-      owner.deliver(chunk);
-    } catch (error) {
-      this.#fail(owner, error);
-      return;
-    }
-    if (!owner.settled) return;
-    this.#live.remove(owner);
-    this.#reports.finished(owner);
-  }
-
-  #fail(owner: RunningRequest, error: unknown): void {
-    if (owner.settled) return;
-    owner.fail(error);
-    this.#live.remove(owner);
-    this.#untidy = true;
-    this.#reports.failed(owner.id, error);
-  }
-
-  #endAborted(): void {
-    for (const owner of this.#live.takeAborted()) {
-      for (const sequence of owner.request.sequences) {
-        this.#deliver(owner, sequence, () => sequence.abort());
-      }
-      this.#untidy = true;
-    }
-  }
-
-  #endLate(): void {
-    for (const owner of this.#live.late(this.#now())) this.#fail(owner, owner.timeoutError());
+    this.#answers.deliver(owner, sequence, () => sequence.accept(choice));
   }
 
   /** Takes out who is over, frees their rows, and lets whose prompt is computed join those that decode. */
   async #tidy(): Promise<void> {
-    if (this.#untidy) this.#waiting.prune((entry) => entry.isOver);
-    this.#untidy = false;
+    if (this.#answers.takeUntidy()) this.#waiting.prune((entry) => entry.isOver);
     await this.#onRows(async () => {
       for (const entry of this.#rows.running.toReversed()) {
         if (entry.isOver) await this.#rows.release(entry, entry.sequence.ended);
@@ -294,7 +253,7 @@ export class Engine {
       await arrange();
       return true;
     } catch (error) {
-      for (const { owner } of this.#rows.running) this.#fail(owner, error);
+      for (const { owner } of this.#rows.running) this.#answers.fail(owner, error);
       this.#rows.abandon();
       return false;
     }
@@ -303,7 +262,7 @@ export class Engine {
   #refusal({ options: { id }, sequences }: GenerationRequest): Error | undefined {
     const { maxWaiting, kvLimitBytes, kvBytesPerToken } = this.#settings;
     if (this.#closed) return disposed();
-    if (this.#live.has(id)) return duplicateId(id);
+    if (this.#answers.has(id)) return duplicateId(id);
     const capacity = Math.max(...sequences.map((sequence) => sequence.capacity));
     const needed = inPages(capacity, this.#settings);
     if (needed > this.#kvTokens) {

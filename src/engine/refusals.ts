@@ -36,7 +36,7 @@ export function queueFull(depth: number, asked: number, limit: number): QueueFul
   return new QueueFullError(
     'INHOUSE_QUEUE_FULL',
     `${depth} choices wait already, ${asked} more would exceed maxWaiting, ${limit}. Try again later, or raise maxWaiting.`,
-    { details: { depth, asked, limit, retryAfterSeconds: RETRY_AFTER_SECONDS } },
+    { details: { queueDepth: depth, asked, maxQueueSize: limit, retryAfterSeconds: RETRY_AFTER_SECONDS } },
   );
 }
 

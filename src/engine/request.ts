@@ -1,4 +1,5 @@
 // One call of generate or stream while the engine works on it: its choices, its clock readings, its outcome.
+import { setMaxListeners } from 'node:events';
 import { TimeoutError } from '../errors.js';
 import type { ResolvedOptions } from './options.js';
 import type { Sequence, SequenceResult, StreamChunk } from './sequence.js';
@@ -95,7 +96,10 @@ export class RunningRequest {
   listen(onAbort: () => void): void {
     if (this.aborted) onAbort();
     const signals = this.#signals;
-    for (const signal of signals) signal.addEventListener('abort', onAbort);
+    for (const signal of signals) {
+      setMaxListeners(0, signal); // one signal may stop any number of requests: that is no leak to warn of
+      signal.addEventListener('abort', onAbort);
+    }
     this.#stopListening = () => {
       for (const signal of signals) signal.removeEventListener('abort', onAbort);
     };

@@ -1,5 +1,6 @@
 // How many calls run at once, and how many may wait for a place: counters and a queue, first come first served.
 // No timers, and nothing is logged here. Who holds a slot keeps it until the last byte of the answer.
+import { setMaxListeners } from 'node:events';
 import { AbortedError, QueueFullError } from '../errors.js';
 import { checkOptions, rule } from '../options.js';
 import type { Clock } from './clock.js';
@@ -104,7 +105,9 @@ export class Admission {
       };
       if (signal?.aborted) return leave();
       this.#waiting.add(waiter);
-      signal?.addEventListener('abort', leave, { once: true });
+      if (signal === undefined) return;
+      setMaxListeners(0, signal); // one signal may stop any number of calls: that is no leak to warn of
+      signal.addEventListener('abort', leave, { once: true });
     });
   }
 

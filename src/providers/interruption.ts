@@ -1,4 +1,5 @@
 // What may end one call before its work is done: the caller's signal, the time limit, or a stream's reader who left.
+import { setMaxListeners } from 'node:events';
 import { AbortedError, TimeoutError } from '../errors.js';
 import type { CallOptions, Usage } from './provider.js';
 
@@ -14,8 +15,10 @@ export class Interruption implements Disposable {
     this.#limitMs = call?.timeoutMs ?? limitMs;
     this.#sources = [call?.signal, readerLeft];
     for (const source of this.#sources) {
-      if (source?.aborted) this.#onAbort();
-      source?.addEventListener('abort', this.#onAbort);
+      if (source === undefined) continue;
+      if (source.aborted) this.#onAbort();
+      setMaxListeners(0, source); // one signal may stop any number of calls: that is no leak to warn of
+      source.addEventListener('abort', this.#onAbort);
     }
     if (this.#limitMs !== undefined)
       this.#timer = setTimeout(() => this.#interrupt('timeout'), this.#limitMs);

@@ -146,8 +146,8 @@ describe('any schedule', () => {
               );
               break;
             case 'INHOUSE_QUEUE_FULL':
-              expect(error.details).toMatchObject({ limit: given.maxWaiting });
-              expect(Number(error.details.depth) + c.n).toBeGreaterThan(given.maxWaiting);
+              expect(error.details).toMatchObject({ maxQueueSize: given.maxWaiting });
+              expect(Number(error.details.queueDepth) + c.n).toBeGreaterThan(given.maxWaiting);
               break;
             case 'INHOUSE_DUPLICATE_ID':
               expect(c.sameId).toBe(true);

@@ -59,6 +59,21 @@ describe('steps', () => {
     expect(sequences[0]).toMatchObject({ finishReason: 'abort', tokens: continuation([1], 7) });
   });
 
+  it('leave a row for others after such an abort that holds just what was given out', async () => {
+    const { runner, now } = clocked();
+    const engine = openEngine(runner, { prefixCacheRows: 1 }, now);
+    const controller = new AbortController();
+    let tokens = 0;
+    const onChunk = (chunk: StreamChunk) => {
+      tokens += chunk.tokens.length;
+      if (tokens === 20) controller.abort();
+    };
+    await engine.submit(request([1], { maxTokens: 40, signal: controller.signal }, onChunk));
+    const again = await submit(engine, [1, ...continuation([1], 20)], { maxTokens: 5 }).outcome;
+    expect(again.cachedTokens).toBe(20); // of 21: the last one must be computed to draw the next
+    expect(again.sequences[0]!.tokens).toEqual(continuation([1], 25).slice(20));
+  });
+
   it('recompute who was preempted, to the same tokens', async () => {
     const runner = new FakeRunner();
     const engine = openEngine(runner, { kvLimitBytes: 64 });
@@ -215,7 +230,7 @@ describe('a request that cannot be served', () => {
       code: 'INHOUSE_QUEUE_FULL',
       status: 429,
       retryable: true,
-      details: { depth: 100, limit: 100 },
+      details: { queueDepth: 100, maxQueueSize: 100 },
     });
     await expect.poll(() => engine.statistics()).toMatchObject({ running: 0, waiting: 0 });
   });
@@ -229,6 +244,21 @@ describe('a request that cannot be served', () => {
     for (const [i, { sequences }] of (await Promise.all(all)).entries()) {
       expect(sequences[0]!.tokens).toEqual(continuation([i % 1000], 1));
     }
+  });
+
+  it('may share its signal with any number of others', async () => {
+    const warnings: string[] = [];
+    const note = (warning: Error) => warnings.push(warning.name);
+    process.on('warning', note);
+    const engine = openEngine(new FakeRunner());
+    const controller = new AbortController();
+    const given = { maxTokens: 50, signal: controller.signal };
+    const all = Array.from({ length: 40 }, (_, i) => submit(engine, [i], given).outcome);
+    controller.abort();
+    for (const { sequences } of await Promise.all(all)) expect(sequences[0]!.finishReason).toBe('abort');
+    await new Promise(setImmediate); // warnings come later
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
   });
 
   it('ends without work when it was aborted before', async () => {
