@@ -7,6 +7,10 @@ const LEAST_CHUNK_TOKENS = 16;
 const MOST_CHUNK_TOKENS = 4096;
 /** Chunks are multiples of this: kernels like that. */
 const CHUNK_STEP = 8;
+/** One slow chunk may be an accident. */
+const SLOW_CHUNKS = 2;
+/** So many chunks are computed at a size before a larger one is tried again: few steps pay for trying. */
+const CHUNKS_BETWEEN_TRIALS = 64;
 
 /** Tokens of one row that may come at once: a new request waits no longer than that for its turn. */
 const BURST_MS = 16;
@@ -18,6 +22,9 @@ const FRESHNESS = 0.3;
 export class Pace {
   #decodeMs: number | undefined;
   #chunkTokens = LEAST_CHUNK_TOKENS;
+  /** Slow ones in a row, and how many are to come before a larger size is tried. */
+  #slowChunks = 0;
+  #untilTrial = 0;
 
   /** Prompt tokens to compute beside a decode step. */
   get chunkTokens(): number {
@@ -42,8 +49,22 @@ export class Pace {
    */
   noteChunk(ms: number, tokens: number): void {
     if (tokens < this.#chunkTokens) return; // the end of a prompt says nothing about a whole chunk
+    if (ms > CHUNK_SHARE * (this.#decodeMs ?? 0)) {
+      this.#slowChunks += 1;
+      if (this.#slowChunks < SLOW_CHUNKS) return;
+      this.#untilTrial = CHUNKS_BETWEEN_TRIALS;
+      this.#resize(-1);
+    } else if (this.#untilTrial > 0) {
+      this.#untilTrial -= 1;
+    } else {
+      this.#resize(1);
+    }
+    this.#slowChunks = 0;
+  }
+
+  #resize(direction: 1 | -1): void {
     const change = Math.max(1, Math.floor(this.#chunkTokens / 4 / CHUNK_STEP)) * CHUNK_STEP;
-    const next = this.#chunkTokens + (ms <= CHUNK_SHARE * (this.#decodeMs ?? 0) ? change : -change);
+    const next = this.#chunkTokens + direction * change;
     this.#chunkTokens = Math.min(MOST_CHUNK_TOKENS, Math.max(LEAST_CHUNK_TOKENS, next));
   }
 }

@@ -66,17 +66,33 @@ describe("a stream's buffer", () => {
 });
 
 describe('the pace', () => {
-  it('settles on chunks that take less time than decoding does, and finds larger ones where they cost no more', () => {
+  it('finds the largest chunks that take less time than decoding does, and seldom tries larger ones', () => {
     const pace = new Pace();
     const chunkMs = (tokens: number) => 26 + 0.15 * tokens; // weights read once, then arithmetic
     const sizes: number[] = [];
-    for (let i = 0; i < 50; i++) {
+    for (let i = 0; i < 500; i++) {
       pace.noteDecode(40, 1);
-      pace.noteChunk(chunkMs(pace.chunkTokens), pace.chunkTokens);
       sizes.push(pace.chunkTokens);
+      pace.noteChunk(chunkMs(pace.chunkTokens), pace.chunkTokens);
     }
-    expect(Math.min(...sizes.slice(10))).toBeGreaterThanOrEqual(32); // 32 ms: 0.8 of a step, is 40 tokens
-    expect(Math.max(...sizes)).toBeLessThanOrEqual(48);
+    expect(sizes.slice(0, 4)).toEqual([16, 24, 32, 40]); // 40 tokens take 32 ms: 0.8 of a step
+    expect(Math.max(...sizes)).toBe(48);
+    expect(new Set(sizes.slice(4))).toEqual(new Set([40, 48]));
+    expect(sizes.filter((size) => size > 40).length / sizes.length).toBeLessThan(0.05);
+  });
+
+  it('makes chunks smaller when decoding gets faster, but not for one that was slow', () => {
+    const pace = new Pace();
+    pace.noteDecode(40, 1);
+    pace.noteChunk(10, 16);
+    expect(pace.chunkTokens).toBe(24);
+    pace.noteChunk(1000, 24);
+    pace.noteChunk(10, 24);
+    pace.noteChunk(1000, 24);
+    expect(pace.chunkTokens).toBe(32);
+    for (let i = 0; i < 20; i++) pace.noteDecode(5, 1);
+    for (let i = 0; i < 10; i++) pace.noteChunk(10, pace.chunkTokens);
+    expect(pace.chunkTokens).toBe(16);
   });
 
   it('learns nothing about chunks from the end of a prompt', () => {
@@ -89,7 +105,7 @@ describe('the pace', () => {
   it('never stops a prompt altogether, and never bursts for long', () => {
     const slow = new Pace();
     slow.noteDecode(5, 1);
-    slow.noteChunk(1000, 16);
+    for (let i = 0; i < 4; i++) slow.noteChunk(1000, slow.chunkTokens);
     expect(slow).toMatchObject({ chunkTokens: 16, decodeSteps: 3 });
     const fast = new Pace();
     fast.noteDecode(0.1, 1);
