@@ -1,10 +1,11 @@
 // What continuous batching promises, one figure each, with its target: how throughput grows with the callers, how much
-// a long prompt disturbs the streams that run, what a known beginning saves, what the scheduling costs.
+// a long prompt disturbs the streams that run, what a known beginning and the KV cache save, what the scheduling costs.
 import type { EngineEvent } from '../../src/engine/events.js';
 import type { Model } from '../../src/model.js';
 import { inOrderOf } from '../run/plan.js';
 import { measureAdmission } from './admission.js';
 import { type Figure, figure } from './figure.js';
+import { measureKvCache } from './kv-cache.js';
 import { pooled } from './levels.js';
 import { type LoadRun, summarise } from './metrics.js';
 import { measurePrefix } from './prefix.js';
@@ -31,6 +32,7 @@ export async function measureFigures(session: LoadSession, options: FigureOption
     figures.push(schedulerCost(steps));
     if (!session.tools.signal.aborted) figures.push(await measureAdmission(session, model, options));
     if (!session.tools.signal.aborted) figures.push(await measurePrefix(session, model, options));
+    if (!session.tools.signal.aborted) figures.push(...(await measureKvCache(session, model, options)));
     return figures;
   });
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { admissionFigure } from '#bench/serve-load/admission.js';
 import { figure } from '#bench/serve-load/figure.js';
 import { scaling, schedulerCost } from '#bench/serve-load/figures.js';
+import { kvCacheFigure } from '#bench/serve-load/kv-cache.js';
 import { summarise } from '#bench/serve-load/metrics.js';
 import { throughputRecord, throughputTests } from '#bench/serve-load/muai.js';
 import { prefixFigure } from '#bench/serve-load/prefix.js';
@@ -29,6 +30,15 @@ describe('the figures of batching', () => {
       { value: 3.8, met: false },
     ]);
     expect(scaling([50]).map(({ value }) => value)).toEqual([0, 0]);
+  });
+
+  it('M-O4: the KV cache saves what computing all tokens again takes', () => {
+    const recomputed = [100, 90, 110].map((ms) => trace([1000 + ms], { dueMs: 1000 }));
+    const kept = [trace([80, 90, 100, 110]), trace([])];
+    expect(kvCacheFigure(256, recomputed, kept)).toMatchObject({
+      ...{ name: 'a token after 256 others without KV cache over with', value: 10, met: true },
+      detail: { recomputedMs: 100, keptMs: 10, samples: 2 },
+    });
   });
 
   it('the cost of scheduling is its share of all the steps', () => {
