@@ -217,7 +217,7 @@ describe.each(BACKENDS)('governed alike: %s', (_name, open) => {
   });
 
   it.each([
-    ['advisory', undefined, 'WARNING', 1, [...BEGIN, ...SETTLED]],
+    ['advisory', undefined, 'WARNING', 1, [...BEGIN, ...SETTLED, ...Array(4).fill('genops.budget.alert')]],
     ['enforced', 'INHOUSE_BUDGET_EXCEEDED', 'BLOCKED', 0, ['genops.policy.evaluated', 'exception']],
     ['strict', 'INHOUSE_BUDGET_EXCEEDED', 'BLOCKED', 0, ['genops.policy.evaluated', 'exception']],
   ] as const)('a budget without room: %s', async (governancePolicy, error, decision, attempts, events) => {
