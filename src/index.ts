@@ -73,6 +73,7 @@ export {
   govern,
 } from './governance/governed-provider.js';
 export { instrumentor, providerInstrumentation } from './governance/instrument.js';
+export { openAiInstrumentation } from './governance/instrument-openai.js';
 export type { Ledger, LedgerEntry } from './governance/ledger.js';
 export { FileLedger } from './governance/ledger-file.js';
 export { consoleLogger, type Logger } from './governance/logging.js';
@@ -122,6 +123,7 @@ export type {
 } from './model.js';
 export { type LocalOptions, local } from './providers/local.js';
 export { type OpenAiCompatibleOptions, openAiCompatible } from './providers/openai-compatible.js';
+export { openAiFetch } from './providers/openai-fetch.js';
 export { anyscale, type PresetOptions, together, vllm } from './providers/presets.js';
 export type {
   CallOptions,

@@ -207,7 +207,7 @@ describe.each(BACKENDS)('governed alike: %s', (_name, open) => {
     const policies = [{ name: 'models', type: 'model_access', conditions: { allowedModels: ['other'] } }];
     const { it: provider, trace } = governed({ governancePolicy: 'enforced', policies });
     expect(await shown(trace, provider.complete(REQUEST))).toMatchObject({
-      error: 'INHOUSE_POLICY_BLOCKED',
+      error: 'INHOUSE_POLICY_MODEL_DENIED',
       decisions: ['models BLOCKED POLICY_DENY_MODEL'],
       events: ['genops.policy.evaluated', 'exception'],
       attempts: 0,
