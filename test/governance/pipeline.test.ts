@@ -135,6 +135,25 @@ describe('tags', () => {
   });
 });
 
+describe('models of a governed call', () => {
+  it('G-07: a request without a model, or with one that is not allowed, is a 400 that says which are', async () => {
+    const policies = [{ name: 'models', type: 'model_access', conditions: { allowedModels: ['gpt2', 'small'] } }];
+    const { governed, served } = bench({ governancePolicy: 'enforced', policies });
+    const { model: _, ...without } = REQUEST;
+    expect(await rejection(governed.complete(without as never))).toMatchObject({
+      status: 400,
+      message: expect.stringContaining('model'),
+    });
+    expect(await rejection(governed.complete({ ...REQUEST, model: 'large' }))).toMatchObject({
+      status: 400,
+      code: 'INHOUSE_POLICY_MODEL_DENIED',
+      message: expect.stringContaining('"large" is not allowed; allowed: gpt2, small'),
+      details: { metadata: { allowed: ['gpt2', 'small'] } },
+    });
+    expect(served).toEqual([]);
+  });
+});
+
 describe('budgets of a governed call', () => {
   const reserve = COST; // the request's upper bound is what it costs
 
