@@ -80,6 +80,7 @@ export const ERROR_CATALOGUE = {
   // Governance: tags and policies
   INHOUSE_TAG_REFUSED: invalid,
   INHOUSE_POLICY_BLOCKED: { status: 403, retryable: false },
+  INHOUSE_POLICY_MODEL_DENIED: invalid,
   INHOUSE_POLICY_RATE_LIMITED: { status: 429, retryable: true },
   // Governance: budgets, resilience, sessions, ledger
   INHOUSE_BUDGET_EXCEEDED: { status: 402, retryable: false },

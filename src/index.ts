@@ -73,9 +73,11 @@ export {
   govern,
 } from './governance/governed-provider.js';
 export { instrumentor, providerInstrumentation } from './governance/instrument.js';
+export { openAiInstrumentation } from './governance/instrument-openai.js';
 export type { Ledger, LedgerEntry } from './governance/ledger.js';
 export { FileLedger } from './governance/ledger-file.js';
 export { consoleLogger, type Logger } from './governance/logging.js';
+export type { OperationAlert, OperationThresholds } from './governance/operation-alerts.js';
 export { GOVERN_PROFILES, type GovernancePolicy, type GovernOptions } from './governance/options.js';
 export type { GovernedChunk } from './governance/pipeline.js';
 export type { Policy, PolicyDecision } from './governance/policy.js';
@@ -89,7 +91,7 @@ export {
 export { PricingCatalogue } from './governance/pricing/catalogue.js';
 export type { Cost, CostEstimate } from './governance/pricing/cost.js';
 export type { ModelPrice, PriceInput } from './governance/pricing/price.js';
-export { ResourceMonitor, type ResourceUsage } from './governance/resources.js';
+export { type GpuReading, ResourceMonitor, type ResourceUsage } from './governance/resources.js';
 export { GATEWAY_RETRY, type RetryPolicy, retryPolicy } from './governance/retry.js';
 export type { Session, SessionOptions } from './governance/session.js';
 export type { CostSummary } from './governance/summary.js';
@@ -121,6 +123,7 @@ export type {
 } from './model.js';
 export { type LocalOptions, local } from './providers/local.js';
 export { type OpenAiCompatibleOptions, openAiCompatible } from './providers/openai-compatible.js';
+export { openAiFetch } from './providers/openai-fetch.js';
 export { anyscale, type PresetOptions, together, vllm } from './providers/presets.js';
 export type {
   CallOptions,
@@ -136,5 +139,6 @@ export type {
 } from './providers/provider.js';
 export { type Route, router } from './providers/router.js';
 export { type StubOptions, stub } from './providers/stub.js';
+export { gpuStatistics } from './runtime/native/memory.js';
 export type { KvStatistics, RunnerInfo, RunnerStatistics, TokenLogprob } from './runtime/runner.js';
 export type { Score, ScoreOptions } from './scoring/score.js';

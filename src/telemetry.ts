@@ -2,20 +2,25 @@
 // own does not need it: governed calls use whatever SDK is registered.
 import type { MeterProviderOptions } from '@opentelemetry/sdk-metrics';
 import { InvalidInputError } from './errors.js';
+import type { Logger, LogLevel } from './governance/logging.js';
+import type { GpuReading } from './governance/machine.js';
 import { otel } from './governance/telemetry/api.js';
 import { type TelemetryFaults, telemetryFaults } from './governance/telemetry/faults.js';
 import { SCOPE } from './governance/telemetry/names.js';
 import { activeTracer } from './governance/telemetry/spans.js';
 import { checkOptions, rule } from './options.js';
 import { counted } from './telemetry/counted.js';
+import { type OtlpProtocol, otlpConfig } from './telemetry/otlp.js';
+import { otlpLogger } from './telemetry/otlp-logger.js';
 import { sdk } from './telemetry/packages.js';
-import { observeProcess } from './telemetry/process-metrics.js';
+import { observeGpus, observeProcess } from './telemetry/process-metrics.js';
 import { type PrometheusOptions, prometheusEndpoint } from './telemetry/prometheus.js';
 
 export { type Fault, TelemetryFaults, telemetryFaults } from './governance/telemetry/faults.js';
+export type { OtlpProtocol } from './telemetry/otlp.js';
 export type { PrometheusOptions } from './telemetry/prometheus.js';
 
-/** 'console': spans and metrics on standard output. 'otlp': both over HTTP. 'prometheus': metrics to be scraped. */
+/** 'console': spans and metrics on standard output. 'otlp': both to a collector. 'prometheus': metrics to be scraped. */
 export type ExporterName = 'console' | 'otlp' | 'prometheus';
 
 export interface TelemetryOptions {
@@ -27,9 +32,18 @@ export interface TelemetryOptions {
   readonly environment?: string | undefined;
   /** Default ['console']. */
   readonly exporters?: readonly ExporterName[] | undefined;
-  /** Default: OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318; `/v1/traces` and `/v1/metrics` are added. */
+  /** Default: 'grpc' where OTEL_EXPORTER_OTLP_PROTOCOL says so, else 'http'. */
+  readonly otlpProtocol?: OtlpProtocol | undefined;
+  /**
+   * Default: OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318, and port 4317 for 'grpc'. Over HTTP `/v1/traces`,
+   * `/v1/metrics` and `/v1/logs` are added.
+   */
   readonly otlpEndpoint?: string | undefined;
   readonly otlpHeaders?: Readonly<Record<string, string>> | undefined;
+  /** With 'otlp': also logs, from this level on, through `logger` of the result. Default: no logs. */
+  readonly logLevel?: LogLevel | undefined;
+  /** Reads the GPUs for the metrics, such as `gpuStatistics`. Default: they are not looked at. */
+  readonly gpus?: (() => Promise<readonly GpuReading[]>) | undefined;
   /** Spans are exported together, off the path of the calls. Default: GENOPS_ASYNC_EXPORT, else true. */
   readonly asyncExport?: boolean | undefined;
   /** Most spans per export. Default: GENOPS_BATCH_SIZE, else 100. */
@@ -49,6 +63,8 @@ export interface Telemetry {
   readonly metering: 'own' | 'existing' | 'none';
   /** Where Prometheus finds the metrics, with that exporter. */
   readonly prometheusUrl: string | undefined;
+  /** For `govern`: its messages leave over OTLP. Undefined unless `logLevel` asks for it. */
+  readonly logger: Logger | undefined;
   /** Exports what is waiting. A failing exporter is counted, not thrown. */
   flush(): Promise<void>;
   /** Flushes and takes the own providers away; what others registered stays. */
@@ -72,7 +88,10 @@ const OPTION_RULES = {
   environment: rule.text,
   exporters: rule.arrayOf("'console', 'otlp' or 'prometheus'", (name) => EXPORTERS.includes(name as string)),
   otlpEndpoint: rule.text,
+  otlpProtocol: rule.oneOf('http', 'grpc'),
   otlpHeaders: () => undefined,
+  logLevel: rule.oneOf('debug', 'info', 'warn', 'error'),
+  gpus: rule.function,
   asyncExport: rule.boolean,
   batchSize: rule.integer(1, 10_000),
   exportTimeoutMs: rule.above(0, 600_000),
@@ -100,10 +119,12 @@ export async function setupTelemetry(options: TelemetryOptions = {}): Promise<Te
   const own: Closable[] = [];
   const tracing = await setUpTracing(settings, own);
   const { metering, prometheusUrl } = await setUpMetering(settings, own);
+  const logger = await setUpLogging(settings, own);
   return {
     tracing,
     metering,
     prometheusUrl,
+    logger,
     flush: () => eachContained(own, settings.faults, (provider) => provider.forceFlush()),
     shutdown: async () => {
       await eachContained(own, settings.faults, (provider) => provider.shutdown());
@@ -126,8 +147,8 @@ async function setUpTracing(settings: Settings, own: Closable[]): Promise<Teleme
   );
   if (settings.exporters.includes('console')) exporters.push(new ConsoleSpanExporter());
   if (settings.exporters.includes('otlp')) {
-    const { OTLPTraceExporter } = await sdk('@opentelemetry/exporter-trace-otlp-http');
-    exporters.push(new OTLPTraceExporter(otlpConfig(settings, 'traces')));
+    const { OTLPTraceExporter } = await sdk(`@opentelemetry/exporter-trace-otlp-${settings.otlpProtocol}`);
+    exporters.push(new OTLPTraceExporter(await otlpConfig(settings, 'traces')));
   }
   const { batchSize: maxExportBatchSize, exportTimeoutMs: exportTimeoutMillis, faults } = settings;
   const maxQueueSize = Math.max(2048, 2 * maxExportBatchSize); // beyond it spans are dropped
@@ -159,8 +180,8 @@ async function setUpMetering(
   const pushed = [];
   if (exporters.includes('console')) pushed.push(new ConsoleMetricExporter());
   if (exporters.includes('otlp')) {
-    const { OTLPMetricExporter } = await sdk('@opentelemetry/exporter-metrics-otlp-http');
-    pushed.push(new OTLPMetricExporter(otlpConfig(settings, 'metrics')));
+    const { OTLPMetricExporter } = await sdk(`@opentelemetry/exporter-metrics-otlp-${settings.otlpProtocol}`);
+    pushed.push(new OTLPMetricExporter(await otlpConfig(settings, 'metrics')));
   }
   const readers: MeterProviderOptions['readers'] = pushed.map(
     (bare) =>
@@ -178,8 +199,17 @@ async function setUpMetering(
   const provider = new MeterProvider({ resource: await resource(settings), readers });
   otel!.metrics.setGlobalMeterProvider(provider);
   observeProcess(provider.getMeter(SCOPE));
+  if (settings.gpus) observeGpus(provider.getMeter(SCOPE), settings.gpus);
   own.push(provider);
   return { metering: 'own', prometheusUrl: endpoint?.url };
+}
+
+async function setUpLogging(settings: Settings, own: Closable[]): Promise<Logger | undefined> {
+  const { exporters, logLevel } = settings;
+  if (logLevel === undefined || !exporters.includes('otlp')) return undefined;
+  const { provider, logger } = await otlpLogger({ ...settings, logLevel }, await resource(settings));
+  own.push(provider);
+  return logger;
 }
 
 /** OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME over the defaults, what was given over all. */
@@ -199,25 +229,16 @@ async function resource({ given }: Settings) {
     .merge(resourceFromAttributes(named));
 }
 
-function otlpConfig(
-  { otlpEndpoint, otlpHeaders, exportTimeoutMs }: Settings,
-  signal: 'traces' | 'metrics',
-): { timeoutMillis: number; url?: string; headers?: Record<string, string> } {
-  return {
-    timeoutMillis: exportTimeoutMs,
-    // without an endpoint the exporter reads OTEL_EXPORTER_OTLP_* itself
-    ...(otlpEndpoint !== undefined && { url: `${otlpEndpoint.replace(/\/$/, '')}/v1/${signal}` }),
-    ...(otlpHeaders !== undefined && { headers: { ...otlpHeaders } }),
-  };
-}
-
 function settingsFrom(given: TelemetryOptions, variables: Variables) {
   const seconds = number(variables, 'GENOPS_EXPORT_TIMEOUT');
   return {
     given,
     exporters: given.exporters ?? ['console'],
+    otlpProtocol: given.otlpProtocol ?? (variables.OTEL_EXPORTER_OTLP_PROTOCOL === 'grpc' ? 'grpc' : 'http'),
     otlpEndpoint: given.otlpEndpoint,
     otlpHeaders: given.otlpHeaders,
+    logLevel: given.logLevel,
+    gpus: given.gpus,
     asyncExport: given.asyncExport ?? variables.GENOPS_ASYNC_EXPORT?.toLowerCase() !== 'false',
     batchSize: given.batchSize ?? number(variables, 'GENOPS_BATCH_SIZE') ?? 100,
     exportTimeoutMs: given.exportTimeoutMs ?? (seconds === undefined ? 5_000 : seconds * 1000),

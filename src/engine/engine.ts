@@ -48,6 +48,8 @@ export class Engine {
   readonly #waiting = new WaitingQueue<Entry>();
   #arrivals = 0;
   #admissions = 0;
+  /** When the runner's last call ended, in milliseconds. */
+  #idleSinceMs = Number.NEGATIVE_INFINITY;
   /** At work, and not waiting for company any more. */
   #begun = false;
   #closed = false;
@@ -199,7 +201,7 @@ export class Engine {
     const begin = this.#now();
     try {
       const choices = await this.#runner.decode(entries.length, steps);
-      const endMs = this.#now();
+      const endMs = this.#charge(entries, begin);
       const done = choices[0]!.length;
       this.#pace.noteDecode(endMs - begin, done);
       for (const entry of entries) entry.held += done;
@@ -219,8 +221,10 @@ export class Engine {
     const { sequence: entry, tokens: most } = prefill;
     const tokens = entry.tokens.slice(entry.held, entry.held + most);
     const sample = entry.held + tokens.length === entry.windowLength;
+    const begin = this.#now();
     try {
       const choice = await this.#runner.prefill(entry.row, tokens, { sample });
+      this.#charge([entry], begin);
       entry.held += tokens.length;
       this.#reports.metrics.notePrompt(tokens.length);
       entry.ready = sample;
@@ -230,6 +234,15 @@ export class Engine {
       this.#answers.fail(entry.owner, error);
       return 0;
     }
+  }
+
+  /** Shares the time of the call that has just ended; the runner makes one at a time. Returns when that was. */
+  #charge(entries: readonly Entry[], calledAtMs: number): number {
+    const endMs = this.#now();
+    const shareMs = (endMs - Math.max(calledAtMs, this.#idleSinceMs)) / entries.length;
+    this.#idleSinceMs = endMs;
+    for (const { owner } of entries) owner.computeMs += shareMs;
+    return endMs;
   }
 
   #accept({ owner, sequence }: Entry, choice: TokenChoice): void {

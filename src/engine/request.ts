@@ -21,6 +21,8 @@ export interface Timings {
   readonly timeToFirstTokenMs: number | undefined;
   /** Mean time between tokens of a choice, after the first; undefined with fewer than two tokens. */
   readonly perTokenMs: number | undefined;
+  /** The request's share of the runner's time: what is computed for several together is shared equally. */
+  readonly computeMs: number;
   readonly totalMs: number;
 }
 
@@ -37,6 +39,8 @@ export class RunningRequest {
   readonly outcome: Promise<GenerationOutcome>;
   readonly submittedAtMs: number;
   cachedTokens = 0;
+  /** Share of the runner's time so far, in milliseconds. */
+  computeMs = 0;
   readonly #now: () => number; // milliseconds
   readonly #onGap: (ms: number) => void;
   #startedAt: number | undefined;
@@ -152,6 +156,7 @@ export class RunningRequest {
       timeToFirstTokenMs:
         this.#firstTokenAt === undefined ? undefined : this.#firstTokenAt - this.submittedAtMs,
       perTokenMs: this.#gaps === 0 ? undefined : this.#gapsMs / this.#gaps,
+      computeMs: this.computeMs,
       totalMs: end - this.submittedAtMs,
     };
   }

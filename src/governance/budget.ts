@@ -69,6 +69,8 @@ export interface ReserveOptions {
   readonly force?: boolean | undefined;
 }
 
+const NO_ALERTS: readonly BudgetAlert[] = Object.freeze([]);
+
 class Held implements Reservation {
   readonly granted = true;
   settled = false;
@@ -125,16 +127,17 @@ export class BudgetManager {
 
   /**
    * Turns what was held into what was spent; once, later calls do nothing. The ledger's entry of the operation belongs
-   * right after it.
+   * right after it. Returns the alerts that it gave.
    * @throws InvalidInputError for a cost that is negative or not finite; the amount held counts as spent then
    */
-  settle(reservation: Reservation, actualUsd: number): void {
+  settle(reservation: Reservation, actualUsd: number): readonly BudgetAlert[] {
     const held = reservation as Held;
-    if (held.settled) return;
+    if (held.settled) return NO_ALERTS;
     this.#letGo(held);
     const known = actualUsd >= 0 && actualUsd < Number.POSITIVE_INFINITY;
-    this.#spend(held.budgets, known ? actualUsd : held.amountUsd);
+    const alerts = this.#spend(held.budgets, known ? actualUsd : held.amountUsd);
     if (!known) requireUsd('budget settlement', 'actualUsd', actualUsd);
+    return alerts;
   }
 
   /** Gives back what was held, for a call that cost nothing; once, and not after `settle`. */
@@ -153,6 +156,12 @@ export class BudgetManager {
   /** As it stands since the last call that touched it; undefined where there is none. */
   window(period: Period, scope: BudgetScope = 'all', value?: string): BudgetWindow | undefined {
     return this.#book.find(scope, value)?.windows.find((each) => each.period === period);
+  }
+
+  /** Used share of the budget of all calls, in its fullest window; as it stands since the last call. */
+  get utilization(): number {
+    const windows = this.#book.find('all', undefined)?.windows ?? [];
+    return windows.reduce((fullest, { utilization }) => Math.max(fullest, utilization), 0);
   }
 
   /** Begins the window of `period` anew: usage, count and alerts. @throws InvalidInputError where there is none */
@@ -220,17 +229,24 @@ export class BudgetManager {
     for (const budget of held.budgets) for (const window of budget.windows) window.letGo(held.amountUsd);
   }
 
-  #spend(budgets: readonly Budget[], amountUsd: number): void {
+  #spend(budgets: readonly Budget[], amountUsd: number): readonly BudgetAlert[] {
     this.#total.add(amountUsd);
     this.#requests++;
+    let alerts: BudgetAlert[] | undefined;
     for (const budget of budgets) {
       for (const window of budget.windows) {
         // A window is worth writing down once something is in it.
         if (window.requests === 0) this.#mark(budget, window);
         window.spend(amountUsd);
-        this.#alert(budget, window);
+        for (;;) {
+          const threshold = window.nextAlert(this.#thresholds);
+          if (threshold === undefined) break;
+          alerts ??= [];
+          alerts.push(this.#alert(budget, window, threshold));
+        }
       }
     }
+    return alerts ?? NO_ALERTS;
   }
 
   #roll(budgets: readonly Budget[]): void {
@@ -242,19 +258,17 @@ export class BudgetManager {
     }
   }
 
-  #alert({ scope, value }: Budget, window: BudgetWindow): void {
-    for (;;) {
-      const threshold = window.nextAlert(this.#thresholds);
-      if (threshold === undefined) return;
-      const { period, usedUsd, limitUsd } = window;
-      const usagePercent = window.utilization * 100;
-      try {
-        const outcome = this.onAlert?.({ scope, value, period, threshold, usagePercent, usedUsd, limitUsd });
-        if (outcome instanceof Promise) outcome.catch((error) => this.#onFault('budget alert', error));
-      } catch (error) {
-        this.#onFault('budget alert', error);
-      }
+  #alert({ scope, value }: Budget, window: BudgetWindow, threshold: number): BudgetAlert {
+    const { period, usedUsd, limitUsd } = window;
+    const usagePercent = window.utilization * 100;
+    const alert = { scope, value, period, threshold, usagePercent, usedUsd, limitUsd };
+    try {
+      const outcome = this.onAlert?.(alert);
+      if (outcome instanceof Promise) outcome.catch((error) => this.#onFault('budget alert', error));
+    } catch (error) {
+      this.#onFault('budget alert', error);
     }
+    return alert;
   }
 
   #mark({ scope, value }: Budget, { period, startMs, usedUsd, requests }: BudgetWindow): void {

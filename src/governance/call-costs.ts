@@ -20,6 +20,12 @@ const CHARACTERS_PER_TOKEN = 4;
 
 type Tokens = Pick<Usage, 'promptTokens' | 'completionTokens'>;
 
+/** What an error may tell of the work that was done before it. */
+interface Spent {
+  readonly usage?: Tokens;
+  readonly computeMs?: number;
+}
+
 /** Costs where nobody asks for them. */
 const FREE = { totalUsd: 0, inputUsd: 0, outputUsd: 0, tokenUsd: 0, infrastructureUsd: undefined };
 
@@ -80,19 +86,19 @@ export class CallCosts {
     this.hasAnswered = true;
     // A remote chunk is a token as a rule; its own count comes with the end.
     this.#answerTokens += tokens?.length ?? (text === '' ? 0 : 1);
-    return this.lostUsd + this.#priced(this.#tokensSoFar(), this.#attemptSeconds()).totalUsd;
+    return this.lostUsd + this.#priced(this.#tokensSoFar(), this.#attemptMs()).totalUsd;
   }
 
   /** Counts what an attempt spent that failed: as the error tells, else what the caller has seen of it. */
   addFailure(error: unknown): void {
-    const known = error instanceof InhouseError ? (error.details.usage as Tokens | undefined) : undefined;
-    if (known && areCounts(known)) this.lose(known);
+    const { usage, computeMs }: Spent = error instanceof InhouseError ? error.details : {};
+    if (usage && areCounts(usage)) this.lose(usage, computeMs);
     else if (this.hasAnswered) this.lose(this.#tokensSoFar());
   }
 
-  /** Counts tokens that were paid for without a result. */
-  lose(tokens: Tokens): void {
-    const { totalUsd, infrastructureUsd } = this.#priced(tokens, this.#attemptSeconds());
+  /** Counts tokens that were paid for without a result, and the time they took: all of the attempt's if nobody knows. */
+  lose(tokens: Tokens, computeMs = this.#attemptMs()): void {
+    const { totalUsd, infrastructureUsd } = this.#priced(tokens, computeMs);
     this.lostPromptTokens += tokens.promptTokens;
     this.lostCompletionTokens += tokens.completionTokens;
     this.lostUsd += totalUsd;
@@ -115,13 +121,13 @@ export class CallCosts {
   /** What an answer cost at the provider that gave it. */
   actual({ model, provider, usage, timings }: Completion | Embedding): Cost {
     const { pricing, costTracking } = this.#parts;
-    const workS = Math.max(0, timings.totalMs - (timings.queueMs ?? 0)) / 1000;
+    const computeMs = timings.computeMs ?? Math.max(0, timings.totalMs - (timings.queueMs ?? 0));
     const cost = pricing.actual({
       model,
       provider,
       usage,
       operation: this.#operation,
-      computeSeconds: this.#compute(workS),
+      computeSeconds: this.#compute(computeMs),
     });
     return costTracking ? cost : { ...cost, ...FREE };
   }
@@ -149,25 +155,25 @@ export class CallCosts {
   }
 
   /** At the provider that was called. */
-  #priced(usage: Tokens, workS: number): Cost {
+  #priced(usage: Tokens, computeMs: number): Cost {
     const { pricing, provider, costTracking } = this.#parts;
     const cost = pricing.cost({
       model: this.#request.model,
       provider: provider.name,
       usage,
       operation: this.#operation,
-      computeSeconds: this.#compute(workS),
+      computeSeconds: this.#compute(computeMs),
     });
     return costTracking ? cost : { ...cost, ...FREE };
   }
 
-  #attemptSeconds(): number {
-    return Math.max(0, this.#parts.clock.monotonic() - this.#attemptStartedMs) / 1000;
+  #attemptMs(): number {
+    return Math.max(0, this.#parts.clock.monotonic() - this.#attemptStartedMs);
   }
 
   /** Providers do not tell which device worked. */
-  #compute(seconds: number): DeviceSeconds | undefined {
-    return this.#parts.provider.kind === 'local' ? { cpu: seconds, gpu: 0 } : undefined;
+  #compute(ms: number): DeviceSeconds | undefined {
+    return this.#parts.provider.kind === 'local' ? { cpu: ms / 1000, gpu: 0 } : undefined;
   }
 }
 

@@ -1,5 +1,6 @@
 // Where the money went: running totals by provider, model, operation and customer, over any mix of providers.
 // Every operation is added once, whatever is sampled; a summary is a copy that later operations do not change.
+import type { LedgerEntry } from './ledger.js';
 import { requireUsd, UsdSum } from './usd.js';
 
 /** One finished operation of any provider. */
@@ -102,6 +103,23 @@ export class CostTotals {
     }
     this.#fromMs = Math.min(this.#fromMs, record.timeMs);
     this.#toMs = Math.max(this.#toMs, record.timeMs);
+  }
+
+  /** Adds the operations that a ledger remembers, and returns their number. `entries` are as `Ledger.load` returns them. */
+  restore(entries: readonly LedgerEntry[]): number {
+    const before = this.#all.operations;
+    for (const entry of entries) {
+      if (entry.type !== 'cost') continue;
+      const { operation, promptTokens, completionTokens, scopes, ...facts } = entry;
+      this.add({
+        ...facts,
+        operationType: operation,
+        inputTokens: promptTokens,
+        outputTokens: completionTokens,
+        customer: scopes.customer,
+      });
+    }
+    return this.#all.operations - before;
   }
 
   /** One customer's share so far; O(1). */

@@ -229,7 +229,7 @@ export class GovernedCall {
     const costs = this.#costs;
     const costUsd = costs.totalUsd(cost);
     const infrastructureUsd = costs.infrastructureUsd(cost);
-    settle(this.#parts, {
+    const alerts = settle(this.#parts, {
       operationId: this.#operationId,
       operation: PRICED_AS[this.#operation],
       reservation,
@@ -250,6 +250,7 @@ export class GovernedCall {
       reservedUsd: reservation.amountUsd,
       incomplete: result === undefined && costs.lostPromptTokens === 0,
     });
+    for (const alert of alerts) this.#span?.budgetAlert(alert);
   }
 
   #report(cost?: Cost): GovernanceReport {
@@ -281,7 +282,7 @@ export class GovernedCall {
   }
 
   #finish(costUsd: number, result: Completion | Embedding | undefined, error: unknown): void {
-    const { metrics, provider } = this.#parts;
+    const { alerts, budgets, metrics, provider } = this.#parts;
     this.#over = true;
     this.#slot?.release();
     metrics?.operation({
@@ -297,6 +298,13 @@ export class GovernedCall {
       error,
     });
     this.#span?.end();
+    alerts?.record({
+      requestId: this.requestId,
+      costUsd,
+      durationMs: this.#elapsedMs(),
+      failed: error !== undefined,
+      budgetUtilization: budgets.utilization,
+    });
     if (this.#mode === 'strict') this.#record(costUsd);
   }
 

@@ -70,6 +70,7 @@ export class GovernedProvider implements Provider {
   readonly capabilities: Provider['capabilities'];
   readonly #parts: GovernanceParts;
   readonly #startedMs: number;
+  #restoredOperations = 0;
 
   /** Use `govern`. */
   constructor(parts: GovernanceParts) {
@@ -147,9 +148,12 @@ export class GovernedProvider implements Provider {
     return this.#parts.sessions.track(options, body);
   }
 
-  /** Counts what the ledger remembers, in the budgets. Before the first call. @throws LedgerError when it cannot be read */
+  /** Counts what the ledger remembers, in budgets and totals. Before the first call. @throws LedgerError when it cannot be read */
   async restore(): Promise<void> {
-    this.#parts.budgets.restore(await this.#parts.ledger.load());
+    const { budgets, ledger, totals } = this.#parts;
+    const entries = await ledger.load();
+    budgets.restore(entries);
+    this.#restoredOperations += totals.restore(entries);
   }
 
   /** Stores what the ledger has not stored yet, and closes it. For the end of the process. @throws LedgerError */
@@ -173,6 +177,7 @@ export class GovernedProvider implements Provider {
       team: String(team),
       project: String(project),
       environment: String(environment),
+      restoredOperations: this.#restoredOperations,
       elapsedMs: clock.monotonic() - this.#startedMs,
       memoryUsageBytes: process.memoryUsage.rss(),
     });

@@ -2,6 +2,7 @@
 // An interface and its default, which forgets with the process; ledger-file.ts is the one that stays.
 import type { BudgetScope, BudgetScopes } from './budget-definition.js';
 import type { Period } from './budget-window.js';
+import type { PricedOperation } from './pricing/cost.js';
 
 /** One governed call that is paid for. */
 export interface CostEntry {
@@ -12,9 +13,14 @@ export interface CostEntry {
   readonly timeMs: number;
   readonly costUsd: number;
   readonly infrastructureUsd?: number | undefined;
+  /** Who served it, and as what. */
+  readonly provider: string;
   readonly model: string;
+  readonly operation: PricedOperation;
   readonly promptTokens: number;
   readonly completionTokens: number;
+  readonly durationMs: number;
+  readonly success: boolean;
   readonly scopes: BudgetScopes;
 }
 

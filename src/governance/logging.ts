@@ -25,7 +25,7 @@ export const PHRASES = {
   evicting: 'Evicting LRU',
 } as const;
 
-/** Levels of `consoleLogger`, in the order of their gravity, as pino's. */
+/** In the order of their gravity, as pino's. */
 const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'];
 
 export class Log {
@@ -70,18 +70,14 @@ export class Log {
   }
 }
 
-/**
- * A logger for programs that have none: one line of JSON each on standard error. `level` defaults to LOG_LEVEL, in any
- * case of letters, else 'info'.
- */
-export function consoleLogger(
-  level: string = process.env.LOG_LEVEL?.toLowerCase() || 'info',
-  write: (line: string) => void = (line) => console.error(line),
+/** A logger that hands messages of `level` and graver ones to `write`; a level that nobody knows counts as 'info'. */
+export function loggerTo(
+  level: string,
+  write: (level: LogLevel, fields: object, message: string) => void,
 ): Logger {
   const least = LEVELS.includes(level) ? LEVELS.indexOf(level) : LEVELS.indexOf('info');
   const at = (name: LogLevel) => (fields: object, message: string) => {
-    if (LEVELS.indexOf(name) < least) return;
-    write(JSON.stringify({ level: name, time: new Date().toISOString(), msg: message, ...fields }));
+    if (LEVELS.indexOf(name) >= least) write(name, fields, message);
   };
   return {
     level: LEVELS[least]!,
@@ -91,6 +87,19 @@ export function consoleLogger(
     warn: at('warn'),
     error: at('error'),
   };
+}
+
+/**
+ * A logger for programs that have none: one line of JSON each on standard error. `level` defaults to LOG_LEVEL, in any
+ * case of letters, else 'info'.
+ */
+export function consoleLogger(
+  level: string = process.env.LOG_LEVEL?.toLowerCase() || 'info',
+  write: (line: string) => void = (line) => console.error(line),
+): Logger {
+  return loggerTo(level, (name, fields, message) =>
+    write(JSON.stringify({ level: name, time: new Date().toISOString(), msg: message, ...fields })),
+  );
 }
 
 /** Texts and errors without their secrets. */

@@ -12,6 +12,7 @@ import type { BudgetDefinition } from './budget-definition.js';
 import type { Clock } from './clock.js';
 import type { Ledger } from './ledger.js';
 import type { Logger } from './logging.js';
+import type { OperationAlert, OperationThresholds } from './operation-alerts.js';
 import type { Policy } from './policy.js';
 import type { PricingCatalogue } from './pricing/catalogue.js';
 import type { RetryPolicy, Sleep } from './retry.js';
@@ -55,6 +56,10 @@ export interface GovernOptions {
   readonly onBudgetAlert?: ((alert: BudgetAlert) => unknown) | undefined;
   /** Warn in the log of each budget alert, and of every cost once 80 % of the day's limit is used. Default true. */
   readonly enableCostAlerts?: boolean | undefined;
+  /** With it or `onOperationAlert`: dear calls, a used budget, failures and slow calls give alerts. */
+  readonly operationAlerts?: OperationThresholds | undefined;
+  /** Told of each, which is also a warning in the log. */
+  readonly onOperationAlert?: ((alert: OperationAlert) => unknown) | undefined;
   /** Customers with a mode or limits of their own, by customer id. */
   readonly tenants?: Readonly<Record<string, TenantSettings>> | undefined;
   /** Where costs are kept beyond the process. Default: nowhere. `restore()` loads it, `close()` closes it. */
@@ -145,6 +150,8 @@ const RULES = {
   alertThresholds: rule.arrayOf('numbers', (value) => typeof value === 'number'),
   onBudgetAlert: rule.function,
   enableCostAlerts: rule.boolean,
+  operationAlerts: rule.object,
+  onOperationAlert: rule.function,
   tenants: rule.object,
   ledger: rule.object,
   costTrackingEnabled: rule.boolean,

@@ -11,14 +11,15 @@ import { type Clock, systemClock } from './clock.js';
 import { CostTotals } from './cost-totals.js';
 import { type Ledger, MemoryLedger } from './ledger.js';
 import { Log } from './logging.js';
+import { OperationAlerts } from './operation-alerts.js';
 import { checkGovernOptions, type GovernancePolicy, type GovernOptions } from './options.js';
 import { PolicyEngine } from './policy.js';
 import { PricingCatalogue } from './pricing/catalogue.js';
 import { type RetryPolicy, retryPolicy, type Sleep } from './retry.js';
 import { Sessions } from './session.js';
 import { TelemetryFaults } from './telemetry/faults.js';
-import { GovernanceMetrics, governanceMetrics } from './telemetry/metrics.js';
-import { TelemetrySampler } from './telemetry/sampling.js';
+import { type GovernanceMetrics, metricsOf } from './telemetry/metrics.js';
+import { samplingRate, TelemetrySampler } from './telemetry/sampling.js';
 import { noRecorder, type Recorder, SpanRecorder } from './telemetry/spans.js';
 import { Tenants } from './tenants.js';
 import { showUsd } from './usd.js';
@@ -46,6 +47,8 @@ export interface GovernanceParts {
   readonly totals: CostTotals;
   readonly sessions: Sessions;
   readonly retry: RetryPolicy;
+  /** Absent where they are not asked for. */
+  readonly alerts: OperationAlerts | undefined;
   /** Absent where it is not asked for. */
   readonly breaker: CircuitBreaker | undefined;
   readonly admission: Admission;
@@ -97,6 +100,7 @@ export function governanceParts(provider: Provider, options: GovernOptions): Gov
     totals: new CostTotals(),
     sessions: new Sessions(clock, { keepResults: options.sessionResults }),
     retry: options.retryPolicy ?? retryPolicyOf(options),
+    alerts: operationAlerts(options, log, onFault),
     breaker: options.enableCircuitBreaker
       ? new CircuitBreaker(
           { threshold: options.circuitBreakerThreshold, openMs: options.circuitBreakerTimeoutMs },
@@ -144,6 +148,22 @@ function sharedBudgets(options: GovernOptions): readonly BudgetDefinition[] {
   return [{ limitsUsd: { ...counted, ...Object.fromEntries(own) } }, ...all];
 }
 
+function operationAlerts(
+  { operationAlerts, onOperationAlert }: GovernOptions,
+  log: Log,
+  onFault: (where: string, error: unknown) => void,
+): OperationAlerts | undefined {
+  if (operationAlerts === undefined && onOperationAlert === undefined) return undefined;
+  return new OperationAlerts(operationAlerts ?? {}, async (alert) => {
+    log.warn('Operation alert', () => ({ ...alert }));
+    try {
+      await onOperationAlert?.(alert);
+    } catch (error) {
+      onFault('operation alert', error);
+    }
+  });
+}
+
 /** A ledger of the application's must not be what breaks a call. */
 function withoutThrowing(ledger: Ledger, onFault: (where: string, error: unknown) => void): Ledger {
   return {
@@ -175,9 +195,8 @@ function telemetry(
   faults: TelemetryFaults,
 ): Pick<GovernanceParts, 'recorder' | 'metrics'> {
   if (options.telemetryEnabled === false) return { recorder: noRecorder, metrics: undefined };
-  const { meterProvider } = options;
   const recorder = new SpanRecorder({
-    sampler: new TelemetrySampler(options.samplingRate ?? rateOfEnvironment(), options.samplingStrategy),
+    sampler: new TelemetrySampler(samplingRate(options.samplingRate), options.samplingStrategy),
     naming: options.spanNaming,
     content: options.captureContent,
     serviceLevel: options.serviceLevel,
@@ -185,13 +204,7 @@ function telemetry(
     faults,
     tracerProvider: options.tracerProvider,
   });
-  const metrics = meterProvider ? new GovernanceMetrics({ clock, faults, meterProvider }) : governanceMetrics;
-  return { recorder, metrics };
-}
-
-function rateOfEnvironment(): number | undefined {
-  const rate = Number.parseFloat(process.env.GENOPS_SAMPLING_RATE ?? '');
-  return Number.isNaN(rate) ? undefined : rate;
+  return { recorder, metrics: metricsOf(options.meterProvider) };
 }
 
 function alertFields({ scope, value, period, usagePercent, usedUsd, limitUsd }: BudgetAlert) {

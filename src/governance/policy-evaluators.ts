@@ -143,7 +143,15 @@ const modelAccess: PolicyEvaluatorFactory = (conditions, name) => {
   const { allowedModels = [] } = checked<{ allowedModels?: readonly string[] }>(name, conditions, {
     allowedModels: texts,
   });
-  return allowList(allowedModels, 'Model', 'POLICY_DENY_MODEL', ({ model }) => model);
+  const list = allowList(allowedModels, 'Model', 'POLICY_DENY_MODEL', ({ model }) => model);
+  return {
+    before(input, counted) {
+      const finding = list.before(input, counted);
+      if (finding === undefined) return undefined;
+      const reason = `${finding.reason}; allowed: ${allowedModels.join(', ')}`;
+      return { ...finding, reason, metadata: { ...finding.metadata, allowed: allowedModels } };
+    },
+  };
 };
 
 export const BUILT_IN_EVALUATORS: ReadonlyMap<string, PolicyEvaluatorFactory> = new Map([

@@ -119,7 +119,7 @@ export class PolicyEngine {
 
   /**
    * Decides in order, tells `observe` each decision, and stops at the first that does not let the call through.
-   * @throws PolicyViolationError `INHOUSE_POLICY_BLOCKED` or `INHOUSE_POLICY_RATE_LIMITED`
+   * @throws PolicyViolationError `INHOUSE_POLICY_BLOCKED`, `_MODEL_DENIED` or `_RATE_LIMITED`
    */
   enforce(input: PolicyInput, observe?: (decision: PolicyDecision) => void): readonly PolicyDecision[] {
     if (this.#entries.size === 0) return NO_DECISIONS;
@@ -165,8 +165,9 @@ export function asWarning(decision: PolicyDecision): PolicyDecision {
 /** The error for a decision that stops a call. */
 export function violation(decision: PolicyDecision): PolicyViolationError {
   const limited = decision.result === 'RATE_LIMITED' || decision.reasonCode === 'RATE_LIMITED';
+  const denied = decision.reasonCode === 'POLICY_DENY_MODEL' && 'INHOUSE_POLICY_MODEL_DENIED';
   return new PolicyViolationError(
-    limited ? 'INHOUSE_POLICY_RATE_LIMITED' : 'INHOUSE_POLICY_BLOCKED',
+    limited ? 'INHOUSE_POLICY_RATE_LIMITED' : denied || 'INHOUSE_POLICY_BLOCKED',
     `Policy "${decision.policy}" stops the call: ${decision.reason ?? decision.reasonCode}.`,
     { details: { ...decision } },
   );

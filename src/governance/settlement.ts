@@ -1,6 +1,6 @@
 // Books what a call has spent: in its budgets, the ledger, the totals and its session, which agree because nothing runs
 // between them.
-import type { Reservation } from './budget.js';
+import type { BudgetAlert, Reservation } from './budget.js';
 import type { BudgetScopes } from './budget-definition.js';
 import type { GovernanceParts } from './parts.js';
 import type { PricedOperation } from './pricing/cost.js';
@@ -28,22 +28,27 @@ export interface Settlement {
 /** Share of the day's limit above which every cost is worth a warning. */
 const NEARLY_USED = 0.8;
 
-/** Never throws: amounts and counts were checked where they came in. */
-export function settle(parts: GovernanceParts, spent: Settlement): void {
+/** Returns the alerts that budgets gave. Never throws: amounts and counts were checked where they came in. */
+export function settle(parts: GovernanceParts, spent: Settlement): readonly BudgetAlert[] {
   const { budgets, ledger, totals, sessions, clock } = parts;
   const { operationId, operation, provider, model, costUsd, infrastructureUsd, result } = spent;
   const { promptTokens, completionTokens, scopes, sessionId, durationMs } = spent;
+  const success = result !== undefined;
   const timeMs = clock.now();
-  budgets.settle(spent.reservation, costUsd);
+  const alerts = budgets.settle(spent.reservation, costUsd);
   ledger.append({
     type: 'cost',
     operationId,
     timeMs,
     costUsd,
     infrastructureUsd,
+    provider,
     model,
+    operation,
     promptTokens,
     completionTokens,
+    durationMs,
+    success,
     scopes,
   });
   totals.add({
@@ -57,12 +62,13 @@ export function settle(parts: GovernanceParts, spent: Settlement): void {
     timeMs,
     durationMs,
     customer: scopes.customer,
-    success: result !== undefined,
+    success,
   });
   if (sessionId !== undefined) {
     sessions.record(sessionId, { costUsd, model, totalTokens: promptTokens + completionTokens, result });
   }
   warnOfTheDay(parts);
+  return alerts;
 }
 
 function warnOfTheDay({ budgets, costAlerts, log }: GovernanceParts): void {

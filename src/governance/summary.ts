@@ -13,6 +13,8 @@ export interface SummaryInput {
   readonly team: string;
   readonly project: string;
   readonly environment: string;
+  /** Of the totals, those that were restored from a ledger. */
+  readonly restoredOperations: number;
   /** Since the provider was governed. */
   readonly elapsedMs: number;
   readonly memoryUsageBytes: number;
@@ -46,7 +48,7 @@ export interface CostSummary extends CostTotalsSummary {
 }
 
 export function costSummary(input: SummaryInput): CostSummary {
-  const { totals, budgets, elapsedMs, memoryUsageBytes } = input;
+  const { totals, budgets, restoredOperations, elapsedMs, memoryUsageBytes } = input;
   const overall = budgets.budgets.find(({ scope }) => scope === 'all')?.periods ?? [];
   const daily = periodOf(overall, 'daily');
   const monthly = periodOf(overall, 'monthly');
@@ -68,7 +70,8 @@ export function costSummary(input: SummaryInput): CostSummary {
     team: input.team,
     project: input.project,
     environment: input.environment,
-    operationsPerSecond: elapsedMs > 0 ? totals.totalOperations / (elapsedMs / 1000) : 0,
+    operationsPerSecond:
+      elapsedMs > 0 ? (totals.totalOperations - restoredOperations) / (elapsedMs / 1000) : 0,
     memoryUsageMb: memoryUsageBytes / 1e6,
     advice: overall.flatMap(({ period, usagePercentage }) => budgetAdvice(period, usagePercentage)),
   };

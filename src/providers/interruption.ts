@@ -1,7 +1,13 @@
 // What may end one call before its work is done: the caller's signal, the time limit, or a stream's reader who left.
 import { setMaxListeners } from 'node:events';
 import { AbortedError, TimeoutError } from '../errors.js';
-import type { CallOptions, Usage } from './provider.js';
+import type { CallOptions, Timings, Usage } from './provider.js';
+
+/** What had been done by then. */
+export interface Spent {
+  readonly usage: Usage;
+  readonly computeMs?: Timings['computeMs'];
+}
 
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
@@ -35,24 +41,23 @@ export class Interruption implements Disposable {
   }
 
   /** What the caller gets when the call must end; undefined while it need not. */
-  error(usage?: Usage): AbortedError | TimeoutError | undefined {
-    const details = usage && { usage };
+  error(spent?: Spent): AbortedError | TimeoutError | undefined {
     if (this.#reason === 'timeout') {
       const message = `The call took longer than ${this.#limitMs} ms, its limit. Allow more time or ask for fewer tokens.`;
       return new TimeoutError('INHOUSE_TIMEOUT', message, {
-        details: { timeoutMs: this.#limitMs, ...details },
+        details: { timeoutMs: this.#limitMs, ...spent },
       });
     }
     if (this.#reason === undefined) return undefined;
     const cause = this.#sources[0]?.reason;
     return new AbortedError('INHOUSE_ABORTED', 'The call was aborted by its caller.', {
       cause,
-      details: details ?? {},
+      details: { ...spent },
     });
   }
 
-  throwIfInterrupted(usage?: Usage): void {
-    const error = this.error(usage);
+  throwIfInterrupted(spent?: Spent): void {
+    const error = this.error(spent);
     if (error) throw error;
   }
 

@@ -182,7 +182,8 @@ class LocalProvider implements Provider {
     interruption: Interruption,
   ): Completion {
     const cut = choices.some((choice) => choice.finishReason === 'abort');
-    if (cut && !interruption.readerLeft) interruption.throwIfInterrupted(usage);
+    if (cut && !interruption.readerLeft)
+      interruption.throwIfInterrupted({ usage, computeMs: timings.computeMs });
     return {
       id: `cmpl-${crypto.randomUUID()}`,
       provider: this.name,

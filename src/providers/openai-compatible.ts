@@ -115,7 +115,8 @@ class OpenAiCompatible implements Provider {
         await this.#receive(request, call, interruption.signal, builder, emit);
       } catch (error) {
         if (interruption.readerLeft) return builder.completion('abort');
-        throw interruption.error(builder.usage) ?? withUsage(error, builder.usage);
+        const { usage } = builder;
+        throw interruption.error(usage && { usage }) ?? withUsage(error, usage);
       }
       return builder.completion('other');
     });

@@ -4,7 +4,7 @@ import { type CallOptions, type EmbedRequest, type GenerationRequest, isChat } f
 export type WireBody = Readonly<Record<string, unknown>>;
 
 /** Our names and the wire's. */
-const SETTINGS = [
+export const SETTINGS = [
   ['maxTokens', 'max_tokens'],
   ['temperature', 'temperature'],
   ['topP', 'top_p'],

@@ -58,7 +58,11 @@ export function asChatChunk(
     created,
     model,
     choices: [
-      { index, delta: { content: text }, finish_reason: finishReason ? asFinishReason(finishReason) : null },
+      {
+        index,
+        delta: { role: 'assistant' as const, content: text },
+        finish_reason: finishReason ? asFinishReason(finishReason) : null,
+      },
     ],
   };
 }

@@ -107,6 +107,8 @@ export interface Timings {
   readonly timeToFirstTokenMs?: number | undefined;
   /** Mean time between tokens after the first. */
   readonly perTokenMs?: number | undefined;
+  /** Time of the processors that the call used, its share where several were computed together. */
+  readonly computeMs?: number | undefined;
   readonly totalMs: number;
 }
 

@@ -180,7 +180,7 @@ class StubProvider implements Provider {
         const cut = { ...choice, text, finishReason: 'abort' as const };
         return this.#completion(request, promptTokens, cut, startedAt, firstAt);
       }
-      interruption.throwIfInterrupted(usage(promptTokens, token * (request.n ?? 1)));
+      interruption.throwIfInterrupted({ usage: usage(promptTokens, token * (request.n ?? 1)) });
       if (fault !== undefined && token >= this.#tokensBeforeFault) throw fault;
       firstAt ??= this.#now();
       const piece = choice.text.slice(text.length, text.length + TOKEN_LENGTH);

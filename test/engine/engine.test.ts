@@ -201,6 +201,30 @@ describe('the engine', () => {
       [1, 2],
       { maxTokens: 4 },
     ).outcome;
-    expect(timings).toEqual({ queueMs: 0, timeToFirstTokenMs: 20, perTokenMs: 10, totalMs: 50 });
+    expect(timings).toEqual({
+      queueMs: 0,
+      timeToFirstTokenMs: 20,
+      perTokenMs: 10,
+      computeMs: 40,
+      totalMs: 50,
+    });
+  });
+
+  it('shares the time of each step among the requests that it worked for', async () => {
+    let now = 1000;
+    const runner = new FakeRunner({
+      sabotage: () => {
+        now += 10;
+      },
+    });
+    const engine = openEngine(runner, {}, () => now);
+    const outcomes = await Promise.all(
+      [4, 4, 8].map((maxTokens, i) => submit(engine, [1, 2 + i], { maxTokens }).outcome),
+    );
+    const shares = outcomes.map(({ timings }) => timings.computeMs);
+    const steps = runner.calls.filter((call) => /^(prefill|decode)/.test(call)).length;
+    expect(shares[0]! + shares[1]! + shares[2]!).toBeCloseTo(steps * 10, 9);
+    expect(Math.max(...shares)).toBe(shares[2]);
+    expect(outcomes[2]!.timings.totalMs).toBeGreaterThan(shares[2]!);
   });
 });

@@ -64,7 +64,7 @@ describe('prices, clocks and books that are wrong', () => {
     expect(nothingHeld({ governed })).toBe(true);
   });
 
-  it('the ledger brings budgets over a restart', async () => {
+  it('the ledger brings budgets and totals over a restart', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'inhouse-ledger-'));
     const start = async () => {
       const ledger = await FileLedger.open(folder);
@@ -81,6 +81,13 @@ describe('prices, clocks and books that are wrong', () => {
       const second = await start();
       expect(second.costSummary().monthlyCosts).toBeCloseTo(2 * COST, 15);
       expect(await rejection(second.complete(REQUEST))).toBeInstanceOf(BudgetExceededError);
+      expect(second.costSummary()).toMatchObject({
+        totalOperations: 2,
+        totalTokens: 40,
+        operationsPerSecond: 0,
+        byOperation: { completion: { operations: 2 } },
+        byModel: { 'gpt2/gpt2': { operations: 2 } },
+      });
       await second.close();
     } finally {
       rmSync(folder, { recursive: true, force: true });

@@ -13,6 +13,7 @@ import { GOVERN_PROFILES, type GovernancePolicy, type GovernOptions } from '#inh
 import { PricingCatalogue } from '#inhouse/governance/pricing/catalogue.js';
 import { customRule, enumRule } from '#inhouse/governance/tag-rules.js';
 import { checkCompliance } from '#inhouse/governance/telemetry/compliance.js';
+import type { Provider } from '#inhouse/providers/provider.js';
 import { router } from '#inhouse/providers/router.js';
 import { stub } from '#inhouse/providers/stub.js';
 import { failFirst } from '#inhouse/providers/stub-plans.js';
@@ -134,6 +135,25 @@ describe('tags', () => {
   });
 });
 
+describe('models of a governed call', () => {
+  it('G-07: a request without a model, or with one that is not allowed, is a 400 that says which are', async () => {
+    const policies = [{ name: 'models', type: 'model_access', conditions: { allowedModels: ['gpt2', 'small'] } }];
+    const { governed, served } = bench({ governancePolicy: 'enforced', policies });
+    const { model: _, ...without } = REQUEST;
+    expect(await rejection(governed.complete(without as never))).toMatchObject({
+      status: 400,
+      message: expect.stringContaining('model'),
+    });
+    expect(await rejection(governed.complete({ ...REQUEST, model: 'large' }))).toMatchObject({
+      status: 400,
+      code: 'INHOUSE_POLICY_MODEL_DENIED',
+      message: expect.stringContaining('"large" is not allowed; allowed: gpt2, small'),
+      details: { metadata: { allowed: ['gpt2', 'small'] } },
+    });
+    expect(served).toEqual([]);
+  });
+});
+
 describe('budgets of a governed call', () => {
   const reserve = COST; // the request's upper bound is what it costs
 
@@ -149,6 +169,26 @@ describe('budgets of a governed call', () => {
     expect((await governed.complete(REQUEST)).governance.decision.reasonCode).toBe('BUDGET_EXCEEDED');
     expect(governed.costSummary()).toMatchObject({ dailyBudgetUtilization: expect.closeTo(400, 9) });
     expect(alerts).toHaveBeenCalledTimes(4);
+  });
+
+  it('C-21: the span of the call that reaches a threshold has the alert as an event', async () => {
+    const budgets = [{ scope: 'team', limitsUsd: { daily: COST * 2.5 } }] as const;
+    const { governed, trace } = bench({ attributes: { team: 'search' }, budgets, alertThresholds: [0.5] });
+    await governed.complete(REQUEST);
+    await governed.complete(REQUEST);
+    await governed.complete(REQUEST);
+    const alerts = trace.spans.map(({ events }) =>
+      events.filter(({ name }) => name === 'genops.budget.alert'),
+    );
+    expect(alerts.map(({ length }) => length)).toEqual([0, 1, 0]);
+    expect(alerts[1]![0]!.attributes).toEqual({
+      'genops.budget.name': 'team "search"',
+      'genops.budget.period': 'daily',
+      'genops.budget.consumed': expect.closeTo(2 * COST, 18),
+      'genops.budget.allocated': COST * 2.5,
+      'genops.budget.utilization_percent': expect.closeTo(80, 9),
+    });
+    expect(checkCompliance(trace.spans).claim).toBe('GenOps v0.1');
   });
 
   it.each([
@@ -407,6 +447,20 @@ describe('costs of a governed call', () => {
     const { governance } = await governed.complete(REQUEST);
     expect(governance.cost.actualUsd).toBe(governance.cost.infrastructureUsd);
     expect(trace.only().attributes['genops.cost.type']).toBe('infrastructure');
+  });
+
+  it('C-87: a call that was computed together with others is charged its share of the time', async () => {
+    const hourMs = 3600_000;
+    const { provider } = bench();
+    const batched: Provider = {
+      ...provider,
+      complete: async (request, call) => ({
+        ...(await provider.complete(request, call)),
+        timings: { queueMs: 0, computeMs: hourMs / 16, totalMs: hourMs },
+      }),
+    };
+    const { governance } = await govern(batched).complete(REQUEST);
+    expect(governance.cost.infrastructureUsd).toBeCloseTo((0.05 + 0.1 * 0.12) / 16, 12);
   });
 
   it('C-24: the reconciliation tells the difference of what was held and what it cost', async () => {

@@ -174,9 +174,9 @@ describe('policy engine', () => {
     expect(observed).toEqual(['warn WARNING', 'deny BLOCKED']);
     expect(caught).toBeInstanceOf(PolicyViolationError);
     expect(caught).toMatchObject({
-      code: 'INHOUSE_POLICY_BLOCKED',
-      status: 403,
-      message: 'Policy "deny" stops the call: Model "gpt2" is not allowed.',
+      code: 'INHOUSE_POLICY_MODEL_DENIED',
+      status: 400,
+      message: 'Policy "deny" stops the call: Model "gpt2" is not allowed; allowed: gpt2-xl.',
       details: { policy: 'deny', reasonCode: 'POLICY_DENY_MODEL', metadata: { actual: 'gpt2' } },
     });
     const all = engine.evaluate({ ...CALL, costUsd: 2 }).map(({ policy, result }) => `${policy} ${result}`);

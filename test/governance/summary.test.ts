@@ -158,6 +158,7 @@ describe('the cost summary', () => {
       team: 'search',
       project: 'demo',
       environment: 'test',
+      restoredOperations: 0,
       elapsedMs: 1500,
       memoryUsageBytes: 50_000_000,
     });

@@ -207,7 +207,7 @@ describe.each(BACKENDS)('governed alike: %s', (_name, open) => {
     const policies = [{ name: 'models', type: 'model_access', conditions: { allowedModels: ['other'] } }];
     const { it: provider, trace } = governed({ governancePolicy: 'enforced', policies });
     expect(await shown(trace, provider.complete(REQUEST))).toMatchObject({
-      error: 'INHOUSE_POLICY_BLOCKED',
+      error: 'INHOUSE_POLICY_MODEL_DENIED',
       decisions: ['models BLOCKED POLICY_DENY_MODEL'],
       events: ['genops.policy.evaluated', 'exception'],
       attempts: 0,
@@ -217,7 +217,7 @@ describe.each(BACKENDS)('governed alike: %s', (_name, open) => {
   });
 
   it.each([
-    ['advisory', undefined, 'WARNING', 1, [...BEGIN, ...SETTLED]],
+    ['advisory', undefined, 'WARNING', 1, [...BEGIN, ...SETTLED, ...Array(4).fill('genops.budget.alert')]],
     ['enforced', 'INHOUSE_BUDGET_EXCEEDED', 'BLOCKED', 0, ['genops.policy.evaluated', 'exception']],
     ['strict', 'INHOUSE_BUDGET_EXCEEDED', 'BLOCKED', 0, ['genops.policy.evaluated', 'exception']],
   ] as const)('a budget without room: %s', async (governancePolicy, error, decision, attempts, events) => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { AbortedError } from '#inhouse/errors.js';
 import { load } from '#inhouse/load.js';
 import type { Model } from '#inhouse/model.js';
 import { local } from '#inhouse/providers/local.js';
@@ -34,6 +35,23 @@ describe('local', () => {
     expect(await provider.listModels()).toMatchObject([{ id: 'small', use: 'text' }]);
     const [error] = await failures([provider.complete({ model: 'large', prompt: 'x' })]);
     expect(error!.message).toContain('It serves: small.');
+  });
+
+  it('C-87: calls computed together share the time, and one that is aborted tells its share', async () => {
+    const startedMs = performance.now();
+    const calls = Array.from({ length: 8 }, (_, seed) =>
+      provider.complete({ model: 'small', prompt: 'Once upon a time', maxTokens: 64, seed }),
+    );
+    const controller = new AbortController();
+    const aborted = provider.stream({ model: 'small', prompt: 'A', maxTokens: 200 }, controller);
+    await aborted[Symbol.asyncIterator]().next();
+    controller.abort();
+    const [error] = await failures([aborted.result]);
+    const shares = (await Promise.all(calls)).map(({ timings }) => timings.computeMs!);
+    const lost = (error as AbortedError).details.computeMs as number;
+    const computedMs = shares.reduce((sum, ms) => sum + ms, lost);
+    expect(Math.min(lost, ...shares)).toBeGreaterThan(0);
+    expect(computedMs).toBeLessThanOrEqual(performance.now() - startedMs);
   });
 
   it('is the model itself: same tokens, same timings, same usage', async () => {

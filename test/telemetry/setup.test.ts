@@ -57,7 +57,7 @@ function governedCall(): void {
 }
 
 describe('setupTelemetry', () => {
-  it('C-104: spans and metrics arrive at an OTLP collector over HTTP, with resource and headers', async () => {
+  it('C-104: spans and metrics arrive at a collector over HTTP, with resource and headers', async () => {
     const { url, received } = await collecting();
     vi.stubEnv('OTEL_RESOURCE_ATTRIBUTES', 'service.version=2,host.name=here');
     const telemetry = await setUp({
@@ -130,6 +130,27 @@ describe('setupTelemetry', () => {
     ]);
     expect(buckets.map(({ value }) => value)).toEqual([0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
     expect((await fetch(`http://127.0.0.1:${port}/other`)).status).toBe(404);
+  });
+
+  it('C-19: each GPU has its metrics, of what it tells', async () => {
+    const gpu = { name: 'GPU', totalBytes: 80e9, usedBytes: 20e9 };
+    const telemetry = await setUp({
+      exporters: ['prometheus'],
+      prometheus: { port: await freePort() },
+      gpus: async () => [{ ...gpu, utilisationPercent: 75, temperatureCelsius: 50 }, gpu],
+    });
+    const samples = parse(await (await fetch(telemetry.prometheusUrl!)).text());
+    const values = (name: string) => samples.get(name)!.map(({ labels, value }) => [labels.gpu_id, value]);
+    expect(values('gpu_memory_used_bytes')).toEqual([
+      ['0', 20e9],
+      ['1', 20e9],
+    ]);
+    expect(values('gpu_memory_available_bytes')).toEqual([
+      ['0', 60e9],
+      ['1', 60e9],
+    ]);
+    expect(values('gpu_utilization_percent')).toEqual([['0', 75]]);
+    expect(values('gpu_temperature_celsius')).toEqual([['0', 50]]);
   });
 
   it('C-20: a port that is taken is refused by name', async () => {

@@ -106,6 +106,14 @@ export const PROCESS_METRICS = {
   uptime: gauge('system_uptime_seconds', 'Since this process started', 's', []),
 } as const satisfies Record<string, MetricDefinition>;
 
+/** Of each GPU, by its number; what it does not tell is left out. */
+export const GPU_METRICS = {
+  used: gauge('gpu_memory_used_bytes', 'Memory in use', 'By', ['gpu_id']),
+  available: gauge('gpu_memory_available_bytes', 'Memory that is free', 'By', ['gpu_id']),
+  utilization: gauge('gpu_utilization_percent', 'Share of the time at work', '%', ['gpu_id']),
+  temperature: gauge('gpu_temperature_celsius', 'Temperature', 'Cel', ['gpu_id']),
+} as const satisfies Record<string, MetricDefinition>;
+
 /** What a collector calls these on the way to Prometheus, where the dashboards look for them. */
 export const PROMETHEUS_NAMES: Readonly<Record<string, string>> = {
   'genops.cost': 'genops_ai_cost_total',

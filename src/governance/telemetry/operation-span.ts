@@ -10,6 +10,8 @@ import {
   type Timings,
   type Usage,
 } from '../../providers/provider.js';
+import type { BudgetAlert } from '../budget.js';
+import { budgetName } from '../budget-definition.js';
 import type { Clock } from '../clock.js';
 import type { PolicyDecision } from '../policy.js';
 import { otel } from './api.js';
@@ -182,6 +184,17 @@ export class OperationSpan {
       [GENOPS.accounting.reserved]: reservedUsd,
       [GENOPS.accounting.unit]: CURRENCY,
       [GENOPS.accounting.delta]: actualUsd - reservedUsd,
+    });
+  }
+
+  /** A threshold of a budget that this call's cost has reached. */
+  budgetAlert({ scope, value, period, usagePercent, usedUsd, limitUsd }: BudgetAlert): void {
+    this.#event(EVENT.budgetAlert, {
+      [GENOPS.budget.name]: budgetName(scope, value),
+      [GENOPS.budget.period]: period,
+      [GENOPS.budget.consumed]: usedUsd,
+      [GENOPS.budget.allocated]: limitUsd,
+      [GENOPS.budget.utilization]: usagePercent,
     });
   }
 

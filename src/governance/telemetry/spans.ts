@@ -65,6 +65,13 @@ export interface Recorder {
   start(operation: OperationStart): OperationSpan | undefined;
 }
 
+/** What all spans of one provider and kind of operation have in common. */
+interface SpanKindFacts {
+  readonly name: string;
+  readonly keys: ProviderKeys;
+  readonly attributes: SpanAttributes;
+}
+
 /** For `telemetryEnabled: false`. */
 export const noRecorder: Recorder = { start: () => undefined };
 
@@ -76,7 +83,7 @@ export class SpanRecorder implements Recorder {
   readonly #clock: Clock;
   readonly #faults: TelemetryFaults;
   readonly #given: TracerProvider | undefined;
-  readonly #keys = new Map<string, ProviderKeys>();
+  readonly #kinds = new Map<string, Map<Operation, SpanKindFacts>>();
 
   constructor(options: SpanOptions = {}) {
     this.#sampler = options.sampler ?? new TelemetrySampler();
@@ -109,17 +116,17 @@ export class SpanRecorder implements Recorder {
   }
 
   #open(tracer: Tracer, context: Context, start: OperationStart): OperationSpan | undefined {
-    const { provider, operation } = start;
-    const keys = this.#keys.get(provider) ?? providerKeys(provider);
-    this.#keys.set(provider, keys);
-    const name = spanName(provider, operation, this.#naming);
-    const attributes = this.#firstAttributes(name, keys, start);
+    const { provider, request } = start;
+    const { name, keys, attributes } = this.#kindOf(start);
     const kind = start.kind === 'local' ? otel!.SpanKind.INTERNAL : otel!.SpanKind.CLIENT;
-    const span = tracer.startSpan(name, { kind, attributes }, context);
+    // What a sampler may want to see; the SDK copies it twice more than what is set once the span is there.
+    const first = { ...attributes, [GEN_AI.requestModel]: request.model };
+    const span = tracer.startSpan(name, { kind, attributes: first }, context);
     if (!span.isRecording()) return undefined; // the SDK's own sampler
+    span.setAttributes(this.#attributes(start, keys));
     return new OperationSpan(span, {
       provider,
-      request: start.request,
+      request,
       keys,
       content: this.#content,
       serviceLevel: this.#serviceLevel,
@@ -128,21 +135,34 @@ export class SpanRecorder implements Recorder {
     });
   }
 
-  #firstAttributes(name: string, keys: ProviderKeys, start: OperationStart): SpanAttributes {
-    const { operation, provider, request, requestId, sessionId } = start;
+  #kindOf({ provider, operation }: OperationStart): SpanKindFacts {
+    const kinds = this.#kinds.get(provider) ?? new Map<Operation, SpanKindFacts>();
+    this.#kinds.set(provider, kinds);
+    const known = kinds.get(operation);
+    if (known !== undefined) return known;
+    const name = spanName(provider, operation, this.#naming);
+    const keys = providerKeys(provider);
+    const attributes: SpanAttributes = {
+      [GENOPS.specVersion]: SPEC_VERSION,
+      [GENOPS.operation.name]: name,
+      [GENOPS.operation.type]: OPERATION_TYPE[operation],
+      [keys.operationType]: PROVIDER_OPERATION_TYPE[operation],
+      [GEN_AI.operation]: GEN_AI_OPERATION[operation],
+      [GEN_AI.provider]: provider,
+    };
+    const facts = { name, keys, attributes };
+    kinds.set(operation, facts);
+    return facts;
+  }
+
+  #attributes(start: OperationStart, keys: ProviderKeys): SpanAttributes {
+    const { request, requestId, sessionId } = start;
     const attributes: SpanAttributes = {};
     for (const key in start.attributes) {
       attributes[attributeKey(key)] = start.attributes[key] as SpanAttributes[string];
     }
-    attributes[GENOPS.specVersion] = SPEC_VERSION;
     attributes[GENOPS.timestamp] = Math.floor(this.#clock.now() / 1000);
-    attributes[GENOPS.operation.name] = name;
-    attributes[GENOPS.operation.type] = OPERATION_TYPE[operation];
-    attributes[keys.operationType] = PROVIDER_OPERATION_TYPE[operation];
     attributes[keys.model] = request.model;
-    attributes[GEN_AI.operation] = GEN_AI_OPERATION[operation];
-    attributes[GEN_AI.provider] = provider;
-    attributes[GEN_AI.requestModel] = request.model;
     if (requestId !== undefined) attributes[GENOPS.requestId] = requestId;
     if (sessionId !== undefined) {
       attributes[GENOPS.sessionId] = sessionId;
