@@ -4,6 +4,8 @@
     'target_name': 'inhouse',
     'sources': [
       'native/addon.cc',
+      'native/attention/attention_kernel.cc',
+      'native/attention/cached_attention.cc',
       'native/javascript/call_queue.cc',
       'native/javascript/memory_functions.cc',
       'native/javascript/open_queues.cc',
@@ -14,7 +16,9 @@
       'native/memory/gpus.cc',
       'native/memory/process_memory.cc',
       'native/memory/read_bandwidth.cc',
+      'native/operators.cc',
       'native/ort/api.cc',
+      'native/ort/custom_op.cc',
       'native/ort/session.cc',
       'native/platform/posix.cc',
       'native/platform/windows.cc',

@@ -8,13 +8,18 @@
 #include <cstdint>
 
 struct OrtAllocator;
+struct OrtCustomOp;
+struct OrtCustomOpDomain;
 struct OrtEnv;
+struct OrtKernelContext;
+struct OrtKernelInfo;
 struct OrtKeyValuePairs;
 struct OrtMemoryInfo;
 struct OrtRunOptions;
 struct OrtSession;
 struct OrtSessionOptions;
 struct OrtStatus;
+struct OrtTensorTypeAndShapeInfo;
 struct OrtValue;
 
 namespace inhouse {
@@ -29,8 +34,10 @@ using OrtPathChar = char;
 inline constexpr std::uint32_t ortApiVersion = 23;
 
 namespace ort {
+inline constexpr int fail = 1;               // OrtErrorCode
 inline constexpr int logError = 3;           // OrtLoggingLevel
 inline constexpr int allocatorArena = 1;     // OrtAllocatorType
+inline constexpr int inputRequired = 0;      // OrtCustomOpInputOutputCharacteristic
 inline constexpr int memoryDefault = 0;      // OrtMemType
 inline constexpr int elementFloat = 1;       // ONNXTensorElementDataType
 inline constexpr int elementInt32 = 6;
@@ -39,6 +46,7 @@ inline constexpr int elementInt64 = 7;
 
 // F(slot, name, result, parameters)
 #define INHOUSE_ORT_SLOTS(F)                                                                                          \
+  F(0, CreateStatus, OrtStatus*, (int code, const char* message))                                                     \
   F(1, GetErrorCode, int, (const OrtStatus*))                                                                         \
   F(2, GetErrorMessage, const char*, (const OrtStatus*))                                                              \
   F(3, CreateEnv, OrtStatus*, (int logLevel, const char* logId, OrtEnv**))                                            \
@@ -53,24 +61,40 @@ inline constexpr int elementInt64 = 7;
   F(23, SetSessionGraphOptimizationLevel, OrtStatus*, (OrtSessionOptions*, int))                                      \
   F(24, SetIntraOpNumThreads, OrtStatus*, (OrtSessionOptions*, int))                                                  \
   F(25, SetInterOpNumThreads, OrtStatus*, (OrtSessionOptions*, int))                                                  \
+  F(26, CreateCustomOpDomain, OrtStatus*, (const char* domain, OrtCustomOpDomain**))                                  \
+  F(27, CustomOpDomain_Add, OrtStatus*, (OrtCustomOpDomain*, const OrtCustomOp*))                                     \
+  F(28, AddCustomOpDomain, OrtStatus*, (OrtSessionOptions*, OrtCustomOpDomain*))                                      \
   F(39, CreateRunOptions, OrtStatus*, (OrtRunOptions**))                                                              \
   F(46, RunOptionsSetTerminate, OrtStatus*, (OrtRunOptions*))                                                         \
   F(49, CreateTensorWithDataAsOrtValue, OrtStatus*,                                                                   \
     (const OrtMemoryInfo*, void* data, std::size_t bytes, const std::int64_t* shape, std::size_t rank,                \
      int elementType, OrtValue**))                                                                                    \
+  F(51, GetTensorMutableData, OrtStatus*, (OrtValue*, void** data))                                                   \
+  F(61, GetDimensionsCount, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::size_t*))                             \
+  F(62, GetDimensions, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::int64_t* dimensions, std::size_t))         \
+  F(65, GetTensorTypeAndShape, OrtStatus*, (const OrtValue*, OrtTensorTypeAndShapeInfo**))                            \
   F(69, CreateCpuMemoryInfo, OrtStatus*, (int allocatorType, int memoryType, OrtMemoryInfo**))                        \
+  F(85, KernelInfoGetAttribute_float, OrtStatus*, (const OrtKernelInfo*, const char* name, float*))                   \
+  F(86, KernelInfoGetAttribute_int64, OrtStatus*, (const OrtKernelInfo*, const char* name, std::int64_t*))            \
+  F(90, KernelContext_GetInput, OrtStatus*, (const OrtKernelContext*, std::size_t index, const OrtValue**))           \
+  F(91, KernelContext_GetOutput, OrtStatus*,                                                                          \
+    (OrtKernelContext*, std::size_t index, const std::int64_t* shape, std::size_t rank, OrtValue**))                  \
   F(92, ReleaseEnv, void, (OrtEnv*))                                                                                  \
   F(93, ReleaseStatus, void, (OrtStatus*))                                                                            \
   F(94, ReleaseMemoryInfo, void, (OrtMemoryInfo*))                                                                    \
   F(95, ReleaseSession, void, (OrtSession*))                                                                          \
   F(96, ReleaseValue, void, (OrtValue*))                                                                              \
   F(97, ReleaseRunOptions, void, (OrtRunOptions*))                                                                    \
+  F(99, ReleaseTensorTypeAndShapeInfo, void, (OrtTensorTypeAndShapeInfo*))                                            \
   F(100, ReleaseSessionOptions, void, (OrtSessionOptions*))                                                           \
+  F(101, ReleaseCustomOpDomain, void, (OrtCustomOpDomain*))                                                           \
   F(130, AddSessionConfigEntry, OrtStatus*, (OrtSessionOptions*, const char* key, const char* value))                 \
   F(131, CreateAllocator, OrtStatus*, (const OrtSession*, const OrtMemoryInfo*, OrtAllocator**))                      \
   F(132, ReleaseAllocator, void, (OrtAllocator*))                                                                     \
   F(216, SessionOptionsAppendExecutionProvider, OrtStatus*,                                                           \
     (OrtSessionOptions*, const char* provider, const char* const* keys, const char* const* values, std::size_t))      \
+  F(274, KernelContext_ParallelFor, OrtStatus*,                                                                       \
+    (const OrtKernelContext*, void (*work)(void*, std::size_t), std::size_t count, std::size_t batches, void*))       \
   F(298, GetKeyValuePairs, void,                                                                                      \
     (const OrtKeyValuePairs*, const char* const** keys, const char* const** values, std::size_t*))                    \
   F(300, ReleaseKeyValuePairs, void, (OrtKeyValuePairs*))                                                             \

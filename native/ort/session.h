@@ -3,10 +3,11 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "handle.h"
+#include "custom_op.h"
 
 namespace inhouse {
 
@@ -68,6 +69,8 @@ class Session {
   Handle<OrtEnv> environment_;
   Handle<OrtMemoryInfo> cpu_;
   Handle<OrtRunOptions> runOptions_;
+  std::vector<std::unique_ptr<CustomOp>> operators_;
+  Handle<OrtCustomOpDomain> domain_;
   Handle<OrtSession> session_;
 };
 

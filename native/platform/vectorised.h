@@ -10,3 +10,10 @@
 #ifndef INHOUSE_VECTORISED
 #define INHOUSE_VECTORISED
 #endif
+
+/** For functions that are to become part of the function that calls them, compiled as that one is. */
+#ifdef _MSC_VER
+#define INHOUSE_INLINE __forceinline
+#else
+#define INHOUSE_INLINE inline __attribute__((always_inline))
+#endif

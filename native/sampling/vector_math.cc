@@ -8,12 +8,6 @@
 
 #include "../platform/vectorised.h"
 
-#ifdef _MSC_VER
-#define INHOUSE_INLINE __forceinline
-#else
-#define INHOUSE_INLINE inline __attribute__((always_inline))
-#endif
-
 namespace inhouse {
 namespace {
 

@@ -22,18 +22,14 @@ class GraphNames {
       const std::string n = std::to_string(layer);
       pastKeys_.push_back("past_key_values." + n + ".key");
       pastValues_.push_back("past_key_values." + n + ".value");
-      presentKeys_.push_back("present." + n + ".key");
-      presentValues_.push_back("present." + n + ".value");
     }
   }
 
   const char* pastKey(std::size_t layer) const { return pastKeys_[layer].c_str(); }
   const char* pastValue(std::size_t layer) const { return pastValues_[layer].c_str(); }
-  const char* presentKey(std::size_t layer) const { return presentKeys_[layer].c_str(); }
-  const char* presentValue(std::size_t layer) const { return presentValues_[layer].c_str(); }
 
  private:
-  std::vector<std::string> pastKeys_, pastValues_, presentKeys_, presentValues_;
+  std::vector<std::string> pastKeys_, pastValues_;
 };
 
 }  // namespace inhouse

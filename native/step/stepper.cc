@@ -56,8 +56,9 @@ void Stepper::append(const ChunkInput& chunk) {
 
   BoundStep step;
   bindInputs(step, 1, chunk.count, chunk.logitsRows);
-  if (chunk.logitsRows > 0)
-    bindOutput(step, GraphNames::logits, chunk.logits, {dim(chunk.logitsRows), dim(shape_.vocabularySize)});
+  // Always an output, if an empty one: a run that asks for nothing is refused.
+  float* logits = chunk.logitsRows > 0 ? chunk.logits : logits_.data();
+  bindOutput(step, GraphNames::logits, logits, {dim(chunk.logitsRows), dim(shape_.vocabularySize)});
   if (chunk.hidden != nullptr)
     bindOutput(step, GraphNames::hidden, chunk.hidden, {1, dim(chunk.count), dim(shape_.width)});
   bindKv(step, *kv);
@@ -102,14 +103,10 @@ void Stepper::bindOutput(BoundStep& step, const char* name, float* data, const s
 }
 
 void Stepper::bindKv(BoundStep& step, const KvView& kv) {
-  // Past and present are the same tensor, so GroupQueryAttention writes the new positions only, in place.
+  // Inputs only: CachedAttention writes the new positions where they belong.
   for (std::size_t layer = 0; layer < shape_.layers; layer++) {
-    OrtValue* keys = kv.keys[layer].get();
-    OrtValue* values = kv.values[layer].get();
-    step.binding.input(names_.pastKey(layer), keys);
-    step.binding.input(names_.pastValue(layer), values);
-    step.binding.output(names_.presentKey(layer), keys);
-    step.binding.output(names_.presentValue(layer), values);
+    step.binding.input(names_.pastKey(layer), kv.keys[layer].get());
+    step.binding.input(names_.pastValue(layer), kv.values[layer].get());
   }
 }
 

@@ -1,11 +1,12 @@
 // GPT-2 as an ONNX graph for ONNX Runtime: one builder for every way the weights can be stored.
 //
 // Per layer (operator contracts: docs/graph.md):
-//   SkipLayerNormalization -> c_attn -> GroupQueryAttention -> c_proj
+//   SkipLayerNormalization -> c_attn -> CachedAttention -> c_proj
 //   -> SkipLayerNormalization -> c_fc -> FastGelu | BiasGelu -> c_proj
 // The residual stream is output 3 of each SkipLayerNormalization, which also adds the bias of the projection before it.
 import type { Gpt2Config } from '../checkpoint/config.js';
 import { parameterShapes } from '../checkpoint/parameters.js';
+import { CACHED_ATTENTION, INHOUSE } from './cached-attention.js';
 import { io } from './io.js';
 import { DataType } from './onnx-format.js';
 import { GraphWeights, type WeightLocator } from './weights.js';
@@ -16,6 +17,7 @@ export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8
   const writer = new GraphWriter();
   const weights = new GraphWeights(writer, parameterShapes(config), locate);
   const { layers, heads, headSize, width, vocabularySize } = config;
+  writer.function(CACHED_ATTENTION);
 
   writer.input(io.inputIds, DataType.int64, ['B', 'S']);
   writer.input(io.positionIds, DataType.int64, ['B', 'S']);
@@ -46,17 +48,14 @@ export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8
       writer.input(past, DataType.float, ['B', heads, 'P', headSize]);
     }
     writer.output(io.qkv(layer), DataType.float, ['B', 'S', 3 * width]);
-    for (const present of [io.presentKey(layer), io.presentValue(layer)]) {
-      writer.output(present, DataType.float, ['B', heads, 'T', headSize]);
-    }
 
     weights.product(x, `${h}.attn.c_attn.weight`, io.qkv(layer), `${h}.attn.c_attn.bias`);
     writer.node(
-      'GroupQueryAttention',
-      [io.qkv(layer), '', '', io.pastKey(layer), io.pastValue(layer), io.seqlensK, io.totalSequenceLength],
-      [`${h}.attn.out`, io.presentKey(layer), io.presentValue(layer)],
-      { num_heads: heads, kv_num_heads: heads, scale: { float: config.attentionScales[layer]! } },
-      MICROSOFT,
+      CACHED_ATTENTION.name,
+      [io.qkv(layer), io.pastKey(layer), io.pastValue(layer), io.seqlensK, io.totalSequenceLength],
+      [`${h}.attn.out`],
+      { num_heads: heads, scale: { float: config.attentionScales[layer]! } },
+      INHOUSE,
     );
     weights.product(`${h}.attn.out`, `${h}.attn.c_proj.weight`, `${h}.attn.projected`);
     [x, residual] = addAndNormalise(`${h}.attn.projected`, residual, `${h}.ln_2`, `${h}.attn.c_proj.bias`);

@@ -27,6 +27,8 @@ export interface AttributeProto {
   readonly i?: number;
   readonly s?: Uint8Array;
   readonly ints?: readonly number[];
+  /** In a function's body: the attribute of the function whose value this one takes. */
+  readonly refAttrName?: string;
 }
 
 export interface NodeProto {
@@ -59,10 +61,28 @@ export interface ValueInfoProto {
   };
 }
 
+export interface OperatorSetId {
+  readonly domain: string;
+  readonly version: number;
+}
+
+/** What an operator of the model means, for a runtime that has no kernel for it. */
+export interface FunctionProto {
+  readonly domain: string;
+  readonly name: string;
+  readonly input: readonly string[];
+  readonly output: readonly string[];
+  /** Names of attributes that every use sets. */
+  readonly attribute: readonly string[];
+  readonly node: readonly NodeProto[];
+  readonly opsetImport: readonly OperatorSetId[];
+}
+
 export interface ModelProto {
   readonly irVersion: number;
   readonly producerName: string;
-  readonly opsetImport: ReadonlyArray<{ readonly domain: string; readonly version: number }>;
+  readonly opsetImport: readonly OperatorSetId[];
+  readonly functions: readonly FunctionProto[];
   readonly graph: {
     readonly name: string;
     readonly node: readonly NodeProto[];
@@ -83,6 +103,18 @@ const messages = protobuf.Root.fromJSON({
         producerName: one(2, 'string'),
         graph: one(7, 'Graph'),
         opsetImport: many(8, 'OperatorSetId'),
+        functions: many(25, 'Function'),
+      },
+    },
+    Function: {
+      fields: {
+        name: one(1, 'string'),
+        input: many(4, 'string'),
+        output: many(5, 'string'),
+        attribute: many(6, 'string'),
+        node: many(7, 'Node'),
+        opsetImport: many(9, 'OperatorSetId'),
+        domain: one(10, 'string'),
       },
     },
     OperatorSetId: { fields: { domain: one(1, 'string'), version: one(2, 'int64') } },
@@ -113,6 +145,7 @@ const messages = protobuf.Root.fromJSON({
         s: one(4, 'bytes'),
         ints: many(8, 'int64'),
         type: one(20, 'int32'),
+        refAttrName: one(21, 'string'),
       },
     },
     Tensor: {

@@ -6,6 +6,7 @@ import {
   DataType,
   EXTERNAL,
   encodeModel,
+  type FunctionProto,
   type NodeProto,
   type TensorProto,
   type ValueInfoProto,
@@ -34,6 +35,7 @@ export class GraphWriter {
   readonly #initializers = new Map<string, TensorProto>();
   readonly #inputs: ValueInfoProto[] = [];
   readonly #outputs: ValueInfoProto[] = [];
+  readonly #functions: FunctionProto[] = [];
 
   input(name: string, dtype: DataType, dimensions: Dimensions): string {
     this.#inputs.push(valueInfo(name, dtype, dimensions));
@@ -55,6 +57,11 @@ export class GraphWriter {
     const name = `${output.find((value) => value !== '')}:${opType}`;
     const attribute = Object.entries(attributes).map(([key, value]) => attributeProto(key, value));
     this.#nodes.push({ name, opType, domain, input, output, attribute });
+  }
+
+  /** Says what an operator of a domain of our own, version 1, means. */
+  function(definition: FunctionProto): void {
+    this.#functions.push(definition);
   }
 
   /** A constant stored in the graph itself. */
@@ -92,7 +99,9 @@ export class GraphWriter {
       opsetImport: [
         { domain: '', version: 17 },
         { domain: MICROSOFT, version: 1 },
+        ...[...new Set(this.#functions.map(({ domain }) => domain))].map((domain) => ({ domain, version: 1 })),
       ],
+      functions: this.#functions,
       graph: {
         name: graphName,
         node: this.#nodes,

@@ -1,0 +1,143 @@
+// Short vectors of floats: 16, 8 or 4 of them, what one register of the processor holds.
+//
+// The functions are always inlined and so become the instructions of the function that they end up in. They take
+// vectors by reference, because how one is passed by value depends on those instructions.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "vectorised.h"
+
+namespace inhouse {
+
+#ifdef __GNUC__
+template <int lanes>
+struct Lanes;
+#define INHOUSE_LANES(lanes)                                                \
+  template <>                                                               \
+  struct Lanes<lanes> {                                                     \
+    typedef float Floats __attribute__((vector_size(4 * lanes)));           \
+    typedef std::uint32_t Words __attribute__((vector_size(4 * lanes)));    \
+  };
+INHOUSE_LANES(4)
+INHOUSE_LANES(8)
+INHOUSE_LANES(16)
+#undef INHOUSE_LANES
+#else
+/** Where the compiler has no vectors: an array, with loops that it may turn into vector instructions. */
+template <int lanes>
+struct Lanes {
+  struct Floats {
+    float lane[lanes];
+    float operator[](int i) const { return lane[i]; }
+#define INHOUSE_LANEWISE(op)                                              \
+  friend Floats operator op(Floats a, const Floats& b) {                  \
+    for (int i = 0; i < lanes; i++) a.lane[i] = a.lane[i] op b.lane[i];   \
+    return a;                                                             \
+  }                                                                       \
+  friend Floats operator op(Floats a, float b) {                          \
+    for (int i = 0; i < lanes; i++) a.lane[i] = a.lane[i] op b;           \
+    return a;                                                             \
+  }                                                                       \
+  friend Floats& operator op##=(Floats& a, const Floats& b) { return a = a op b; } \
+  friend Floats& operator op##=(Floats& a, float b) { return a = a op b; }
+    INHOUSE_LANEWISE(+)
+    INHOUSE_LANEWISE(-)
+    INHOUSE_LANEWISE(*)
+    INHOUSE_LANEWISE(/)
+#undef INHOUSE_LANEWISE
+  };
+};
+#endif
+
+template <int lanes>
+using Floats = typename Lanes<lanes>::Floats;
+
+template <class Vector>
+INHOUSE_INLINE void load(Vector& vector, const float* source) {
+  std::memcpy(&vector, source, sizeof vector);
+}
+
+template <class Vector>
+INHOUSE_INLINE void store(float* target, const Vector& vector) {
+  std::memcpy(target, &vector, sizeof vector);
+}
+
+template <class Vector>
+INHOUSE_INLINE void fill(Vector& vector, float value) {
+  vector = Vector{} - (-value);
+}
+
+/** vector = max(vector, other) in each lane; where either is NaN, what `vector` holds stays. */
+template <int lanes>
+INHOUSE_INLINE void raise(Floats<lanes>& vector, const Floats<lanes>& other) {
+#ifdef __GNUC__
+  vector = other > vector ? other : vector;
+#else
+  for (int i = 0; i < lanes; i++) vector.lane[i] = other.lane[i] > vector.lane[i] ? other.lane[i] : vector.lane[i];
+#endif
+}
+
+template <int lanes>
+INHOUSE_INLINE float sum(const Floats<lanes>& vector) {
+  if constexpr (lanes == 4) {
+    return (vector[0] + vector[2]) + (vector[1] + vector[3]);
+  } else {
+    Floats<lanes / 2> halves[2];
+    std::memcpy(halves, &vector, sizeof vector);
+    halves[0] += halves[1];
+    return sum<lanes / 2>(halves[0]);
+  }
+}
+
+template <int lanes>
+INHOUSE_INLINE float largest(const Floats<lanes>& vector) {
+  float result = vector[0];
+  for (int i = 1; i < lanes; i++) result = vector[i] > result ? vector[i] : result;
+  return result;
+}
+
+/**
+ * vector = exp(vector) in each lane, for values up to 0, within 2 units in the last place; 1e-38 for all below -87.
+ * x = n ln 2 + r with |r| <= ln 2 / 2; exp(r) by its Taylor series, 2^n by writing the exponent field.
+ */
+template <int lanes>
+INHOUSE_INLINE void exponentiate(Floats<lanes>& x) {
+  constexpr float log2e = 1.44269504f;
+  constexpr float ln2High = 0x1.62e4p-1f;  // the upper bits of ln 2: n * ln2High is exact
+  constexpr float ln2Low = 0x1.7f7d1cp-20f;
+  constexpr float rounder = 12582912.0f;  // 1.5 * 2^23: adding it leaves n in the low bits of the sum
+
+  Floats<lanes> least;
+  fill(least, -87.0f);
+  raise<lanes>(x, least);
+  const Floats<lanes> shifted = x * log2e + rounder;
+  const Floats<lanes> n = shifted - rounder;
+  const Floats<lanes> r = (x - n * ln2High) - n * ln2Low;
+
+  Floats<lanes> p = r * (1.0f / 5040) + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+
+  Floats<lanes> powerOfTwo;
+#ifdef __GNUC__
+  typename Lanes<lanes>::Words bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits + 127) << 23;
+  std::memcpy(&powerOfTwo, &bits, sizeof bits);
+#else
+  std::uint32_t bits[lanes];
+  std::memcpy(bits, &shifted, sizeof bits);
+  for (std::uint32_t& word : bits) word = (word + 127) << 23;
+  std::memcpy(&powerOfTwo, bits, sizeof bits);
+#endif
+  x = p * powerOfTwo;
+}
+
+}  // namespace inhouse
