@@ -57,10 +57,12 @@ export class GraphWriter {
     this.#nodes.push({ name, opType, domain, input, output, attribute });
   }
 
-  /** A constant stored in the graph itself. */
-  int64(name: string, values: readonly number[]): string {
+  /** A constant stored in the graph itself: [n], or a scalar. */
+  int64(name: string, value: readonly number[] | number): string {
+    const values = typeof value === 'number' ? [value] : value;
     const rawData = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
-    this.#initializers.set(name, { name, dims: [values.length], dataType: DataType.int64, rawData });
+    const dims = typeof value === 'number' ? [] : [value.length];
+    this.#initializers.set(name, { name, dims, dataType: DataType.int64, rawData });
     return name;
   }
 
@@ -85,12 +87,12 @@ export class GraphWriter {
   }
 
   /** The `.onnx` file. Opset 17 has LayerNormalization; IR 10 is what ONNX Runtime 1.18 and later read. */
-  encode(graphName: string): Uint8Array {
+  encode(graphName: string, opset = 17): Uint8Array {
     return encodeModel({
       irVersion: 10,
       producerName: 'inhouse',
       opsetImport: [
-        { domain: '', version: 17 },
+        { domain: '', version: opset },
         { domain: MICROSOFT, version: 1 },
       ],
       graph: {
