@@ -8,6 +8,7 @@
 #include <cstdint>
 
 struct OrtAllocator;
+struct OrtCUDAProviderOptionsV2;
 struct OrtEnv;
 struct OrtKeyValuePairs;
 struct OrtMemoryInfo;
@@ -35,6 +36,7 @@ inline constexpr int memoryDefault = 0;      // OrtMemType
 inline constexpr int elementFloat = 1;       // ONNXTensorElementDataType
 inline constexpr int elementInt32 = 6;
 inline constexpr int elementInt64 = 7;
+inline constexpr int elementFloat16 = 10;
 }  // namespace ort
 
 // F(slot, name, result, parameters)
@@ -58,7 +60,11 @@ inline constexpr int elementInt64 = 7;
   F(49, CreateTensorWithDataAsOrtValue, OrtStatus*,                                                                   \
     (const OrtMemoryInfo*, void* data, std::size_t bytes, const std::int64_t* shape, std::size_t rank,                \
      int elementType, OrtValue**))                                                                                    \
+  F(68, CreateMemoryInfo, OrtStatus*,                                                                                 \
+    (const char* name, int allocatorType, int id, int memoryType, OrtMemoryInfo**))                                   \
   F(69, CreateCpuMemoryInfo, OrtStatus*, (int allocatorType, int memoryType, OrtMemoryInfo**))                        \
+  F(75, AllocatorAlloc, OrtStatus*, (OrtAllocator*, std::size_t bytes, void**))                                       \
+  F(76, AllocatorFree, OrtStatus*, (OrtAllocator*, void*))                                                            \
   F(92, ReleaseEnv, void, (OrtEnv*))                                                                                  \
   F(93, ReleaseStatus, void, (OrtStatus*))                                                                            \
   F(94, ReleaseMemoryInfo, void, (OrtMemoryInfo*))                                                                    \
@@ -69,6 +75,13 @@ inline constexpr int elementInt64 = 7;
   F(130, AddSessionConfigEntry, OrtStatus*, (OrtSessionOptions*, const char* key, const char* value))                 \
   F(131, CreateAllocator, OrtStatus*, (const OrtSession*, const OrtMemoryInfo*, OrtAllocator**))                      \
   F(132, ReleaseAllocator, void, (OrtAllocator*))                                                                     \
+  F(165, AddRunConfigEntry, OrtStatus*, (OrtRunOptions*, const char* key, const char* value))                         \
+  F(204, SessionOptionsAppendExecutionProvider_CUDA_V2, OrtStatus*,                                                   \
+    (OrtSessionOptions*, const OrtCUDAProviderOptionsV2*))                                                            \
+  F(205, CreateCUDAProviderOptions, OrtStatus*, (OrtCUDAProviderOptionsV2**))                                         \
+  F(206, UpdateCUDAProviderOptions, OrtStatus*,                                                                       \
+    (OrtCUDAProviderOptionsV2*, const char* const* keys, const char* const* values, std::size_t))                     \
+  F(208, ReleaseCUDAProviderOptions, void, (OrtCUDAProviderOptionsV2*))                                               \
   F(216, SessionOptionsAppendExecutionProvider, OrtStatus*,                                                           \
     (OrtSessionOptions*, const char* provider, const char* const* keys, const char* const* values, std::size_t))      \
   F(298, GetKeyValuePairs, void,                                                                                      \

@@ -20,7 +20,40 @@ bool Sampler::isStopToken(std::int32_t token) const {
   return std::find(ids.begin(), ids.end(), token) != ids.end();
 }
 
-TokenChoice Sampler::choose(const float* logits, SamplingScratch& scratch) const {
+TokenChoice Sampler::choose(const RowLogits& row, SamplingScratch& scratch) const {
+  if (auto choice = chooseAmong(row.candidates, scratch)) return *choice;
+  return chooseFromAll(row.all(), scratch);
+}
+
+/** The choice, where the candidates settle it: the same token as from all logits. */
+std::optional<TokenChoice> Sampler::chooseAmong(const Candidates& candidates, SamplingScratch& scratch) const {
+  const bool greedy = settings_.temperature == 0;
+  const std::size_t drawn = greedy ? 1 : settings_.topK;
+  if (candidates.count == 0 || adjusts() || drawn == 0 || drawn >= vocabularySize_) return std::nullopt;
+  auto& best = scratch.candidates;
+  best.load(candidates);
+  if (!best.settle(std::max(drawn, settings_.logprobs.value_or(0)), vocabularySize_)) return std::nullopt;
+
+  scratch.bestTokens.clear();
+  scratch.bestLogits.clear();
+  for (std::size_t rank = 0; rank < drawn; rank++) {
+    scratch.bestTokens.push_back(best.token(rank));
+    scratch.bestLogits.push_back(best.logit(rank));
+  }
+  TokenChoice choice;
+  choice.token = greedy ? best.token(0)
+                        : scratch.draw.sampleFrom(scratch.bestTokens, scratch.bestLogits, vocabularySize_, settings_,
+                                                  uniform(settings_.seed, output_.size(), settings_.stream));
+  if (settings_.logprobs) {
+    const auto chosen = std::find(scratch.bestTokens.begin(), scratch.bestTokens.end(), choice.token);
+    choice.logprob = scratch.bestLogits[chosen - scratch.bestTokens.begin()] - best.logTotal();
+    for (std::size_t rank = 0; rank < *settings_.logprobs; rank++)
+      choice.topLogprobs.push_back({best.token(rank), best.logit(rank) - best.logTotal()});
+  }
+  return choice;
+}
+
+TokenChoice Sampler::chooseFromAll(const float* logits, SamplingScratch& scratch) const {
   TokenChoice choice;
   const bool greedy = settings_.temperature == 0;
   scratch.logits.rank(logits, vocabularySize_);

@@ -16,6 +16,9 @@ class GraphNames {
   static constexpr const char* logitsIndex = "logits_index";
   static constexpr const char* logits = "logits";
   static constexpr const char* hidden = "hidden";
+  static constexpr const char* topIds = "top_ids";
+  static constexpr const char* topLogits = "top_logits";
+  static constexpr const char* topLogprob = "top_logprob";
 
   explicit GraphNames(std::size_t layers) {
     for (std::size_t layer = 0; layer < layers; layer++) {
