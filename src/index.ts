@@ -119,6 +119,7 @@ export type {
   ModelStatistics,
   TokenizeOptions,
 } from './model.js';
+export { balanced } from './providers/balanced.js';
 export { type LocalOptions, local } from './providers/local.js';
 export { type OpenAiCompatibleOptions, openAiCompatible } from './providers/openai-compatible.js';
 export { anyscale, type PresetOptions, together, vllm } from './providers/presets.js';
@@ -136,5 +137,12 @@ export type {
 } from './providers/provider.js';
 export { type Route, router } from './providers/router.js';
 export { type StubOptions, stub } from './providers/stub.js';
-export type { KvStatistics, RunnerInfo, RunnerStatistics, TokenLogprob } from './runtime/runner.js';
+export type { CudaOptions, DeviceChoice } from './runtime/device.js';
+export type {
+  DeviceStatistics,
+  KvStatistics,
+  RunnerInfo,
+  RunnerStatistics,
+  TokenLogprob,
+} from './runtime/runner.js';
 export type { Score, ScoreOptions } from './scoring/score.js';
