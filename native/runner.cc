@@ -51,6 +51,15 @@ Runner::Runner(const RunnerOptions& options)
       rows_(rowsStepper_, *rowsKv_, options.shape, options.maxRows),
       pass_(passStepper_, *passKv_, options.shape) {}
 
+Runner::~Runner() {
+  if (!session_.hasCapturedGraphs()) return;
+  try {
+    device_->synchronise();
+  } catch (const Failure&) {
+    session_.abandon();
+  }
+}
+
 std::unique_ptr<KvStore> Runner::makeKv(const RunnerOptions& options, std::size_t rows) {
   const KvShape shape = kvShape(options, rows);
   if (!device_) return std::make_unique<HostKv>(shape);
@@ -68,6 +77,7 @@ std::optional<DeviceStatistics> Runner::deviceStatistics() const {
   const std::uint64_t limit = allocatorFigure("Limit");
   if (limit > 0 && limit < std::uint64_t{1} << 53) statistics.limitBytes = limit;
   statistics.weightBytes = weightBytes_;
+  statistics.fetchedBytes = rowsStepper_.fetchedBytes() + passStepper_.fetchedBytes();
   statistics.cudaGraphs = session_.graphState();
   return statistics;
 }

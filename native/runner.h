@@ -31,6 +31,7 @@ struct DeviceStatistics {
   std::uint64_t heldBytes = 0;
   std::optional<std::uint64_t> limitBytes;
   std::uint64_t weightBytes = 0;
+  std::uint64_t fetchedBytes = 0;
   std::string cudaGraphs;
 };
 
@@ -40,6 +41,7 @@ class Runner {
   static std::unique_ptr<Runner> open(const RunnerOptions& options);
 
   explicit Runner(const RunnerOptions& options);
+  ~Runner();
 
   Rows& rows() { return rows_; }
   SequencePass& pass() { return pass_; }

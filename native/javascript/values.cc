@@ -151,6 +151,7 @@ Napi::Object fromDeviceStatistics(Napi::Env env, const DeviceStatistics& statist
   object["heldBytes"] = value(statistics.heldBytes);
   if (statistics.limitBytes) object["limitBytes"] = value(*statistics.limitBytes);
   object["weightBytes"] = value(statistics.weightBytes);
+  object["fetchedBytes"] = value(statistics.fetchedBytes);
   object["cudaGraphs"] = statistics.cudaGraphs;
   return object;
 }

@@ -44,10 +44,15 @@ void appendExecutionProvider(const Api& api, OrtSessionOptions* session, const S
 
 void appendCuda(const Api& api, OrtSessionOptions* session, const SessionOptions& options) {
   const KeysAndValues settings(options.executionProviderOptions);
-  const auto cuda = create(api, api.ReleaseCUDAProviderOptions, api.CreateCUDAProviderOptions);
-  api.check(api.UpdateCUDAProviderOptions(cuda.get(), settings.keys.data(), settings.values.data(),
-                                          settings.keys.size()));
-  api.check(api.SessionOptionsAppendExecutionProvider_CUDA_V2(session, cuda.get()));
+  try {
+    const auto cuda = create(api, api.ReleaseCUDAProviderOptions, api.CreateCUDAProviderOptions);
+    api.check(api.UpdateCUDAProviderOptions(cuda.get(), settings.keys.data(), settings.values.data(),
+                                            settings.keys.size()));
+    api.check(api.SessionOptionsAppendExecutionProvider_CUDA_V2(session, cuda.get()));
+  } catch (const OrtError& error) {
+    throw Failure::fromOrt(code::runtimeLoad, std::string("ONNX Runtime's CUDA provider is not usable: ") + error.what(),
+                           error.code());
+  }
 }
 
 Handle<OrtSessionOptions> describe(const Api& api, const SessionOptions& options) {
@@ -107,6 +112,12 @@ Session::~Session() {
   session_.reset();
 }
 
+void Session::abandon() {
+  (void)allocator_.release();
+  (void)session_.release();
+  (void)environment_.release();
+}
+
 Handle<OrtSession> Session::openWithOrWithoutGraphs() {
   if (!options_.cudaGraphs) return open();
   try {
@@ -149,13 +160,14 @@ DeviceBlock Session::allocate(std::size_t bytes) const {
     api_.check(api_.AllocatorAlloc(allocator_.get(), bytes, &block));
   } catch (const OrtError& error) {
     throw Failure::fromOrt(code::runtimeStep,
-                           "The device has no " + std::to_string(bytes) + " bytes of memory left: " + error.what(),
+                           "Cannot get " + std::to_string(bytes) + " bytes of the device's memory: " + error.what(),
                            error.code());
   }
   return DeviceBlock(static_cast<std::byte*>(block), DeviceRelease{this});
 }
 
 void Session::free(std::byte* block) const {
+  if (!allocator_) return;  // abandoned
   const auto gate = pastGate();
   if (OrtStatus* status = api_.AllocatorFree(allocator_.get(), block)) api_.ReleaseStatus(status);
 }

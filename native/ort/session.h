@@ -84,7 +84,7 @@ class Session {
   /** A tensor over memory of the device, which without one is the process's. */
   Handle<OrtValue> deviceTensor(void* data, ElementType type, const std::vector<std::int64_t>& shape) const;
 
-  /** Throws a Failure (INHOUSE_RUNTIME_STEP) when the device, or the limit set for it, has no such room left. */
+  /** Throws a Failure (INHOUSE_RUNTIME_STEP) when the device, or the limit set for it, has no such room. */
   DeviceBlock allocate(std::size_t bytes) const;
 
   /** After the next run the allocator gives back to the device what nothing uses. */
@@ -94,6 +94,7 @@ class Session {
   bool capturesGraphs() const { return options_.cudaGraphs && graphFailure_.empty(); }
   /** "on", "off" or "failed: why". */
   std::string graphState() const;
+  bool hasCapturedGraphs() const { return !captured_.empty(); }
   /** No run is captured or replayed from now on. */
   void giveUpGraphs(const std::string& why) { graphFailure_ = why; }
 
@@ -105,6 +106,12 @@ class Session {
 
   /** From any thread: makes the run in progress, and every later one, fail soon. */
   void terminate();
+
+  /**
+   * Leaves what ONNX Runtime holds to the end of the process. For a device that is lost while there are captured graphs: its
+   * CUDA provider throws where it cannot release them, which would end the process now.
+   */
+  void abandon();
 
   /** Figures of ONNX Runtime's allocator under its own names, such as InUse and MaxInUse, in bytes. */
   std::map<std::string, std::string> allocatorStatistics() const;

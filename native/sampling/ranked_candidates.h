@@ -31,6 +31,7 @@ class RankedCandidates {
     return order_.size() == vocabularySize || logit(count - 1) > logit(order_.size() - 1);
   }
 
+  std::size_t count() const { return order_.size(); }
   std::int32_t token(std::size_t rank) const { return source_.tokens[order_[rank]]; }
   float logit(std::size_t rank) const { return logitAt(order_[rank]); }
   /** Logarithm of the sum of all exponentials, also of those not listed. */

@@ -51,7 +51,10 @@ class Sampler {
  private:
   std::optional<TokenChoice> chooseAmong(const Candidates& candidates, SamplingScratch& scratch) const;
   TokenChoice chooseFromAll(const float* logits, SamplingScratch& scratch) const;
-  bool adjusts() const;
+  /** Bias or penalties. */
+  bool changesLogits() const;
+  /** No stop token may be chosen yet. */
+  bool mustGoOn() const { return output_.size() < settings_.minTokens; }
   void adjust(const float* logits, std::vector<double>& adjusted) const;
   void addLogprobs(const float* logits, SamplingScratch& scratch, TokenChoice& choice) const;
 

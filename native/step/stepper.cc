@@ -88,7 +88,7 @@ RowLogits Stepper::rowLogits(std::size_t row) {
   RowLogits result;
   if (form_.candidates > 0) {
     const CandidateOffsets at(logitsRows_, form_.candidates);
-    if (!candidatesFetched_) candidates_->fetch(0, at.bytes);
+    if (!candidatesFetched_) fetch(*candidates_, 0, at.bytes);
     candidatesFetched_ = true;
     result.candidates.tokens = candidates_->hostSide<std::int32_t>(at.tokens) + row * form_.candidates;
     result.candidates.logits = candidates_->hostSide<float>(at.logits) + row * form_.candidates;
@@ -97,20 +97,25 @@ RowLogits Stepper::rowLogits(std::size_t row) {
   }
   result.all = [this, row] {
     const std::size_t bytes = shape_.vocabularySize * sizeof(float);
-    logits_->fetch(row * bytes, bytes);
+    fetch(*logits_, row * bytes, bytes);
     return logits_->hostSide<const float>(row * bytes);
   };
   return result;
 }
 
 const float* Stepper::logits(std::size_t rows) {
-  logits_->fetch(0, rows * shape_.vocabularySize * sizeof(float));
+  fetch(*logits_, 0, rows * shape_.vocabularySize * sizeof(float));
   return logits_->hostSide<const float>(0);
 }
 
 const float* Stepper::hidden(std::size_t count) {
-  hidden_->fetch(0, count * shape_.width * sizeof(float));
+  fetch(*hidden_, 0, count * shape_.width * sizeof(float));
   return hidden_->hostSide<const float>(0);
+}
+
+void Stepper::fetch(StepBuffer& buffer, std::size_t offset, std::size_t bytes) {
+  buffer.fetch(offset, bytes);
+  if (device_ != nullptr) fetchedBytes_ += bytes;
 }
 
 /** With `rows` beyond the inputs: those get a token at position 0, which nobody reads. */

@@ -63,6 +63,9 @@ class Stepper {
   /** The first `rows` rows of the last step's logits, [rows, V]. */
   const float* logits(std::size_t rows);
 
+  /** Bytes of results that came from a device, since the beginning. */
+  std::uint64_t fetchedBytes() const { return fetchedBytes_; }
+
   /** The hidden states of the last step's `count` tokens, [count, D]. */
   const float* hidden(std::size_t count);
 
@@ -83,6 +86,7 @@ class Stepper {
   std::size_t rowsOfGraph(std::size_t rows) const;
   bool runAsGraph(std::size_t rows);
   void followKv();
+  void fetch(StepBuffer& buffer, std::size_t offset, std::size_t bytes);
   BoundStep& decodeStep(std::size_t rows);
   KvTensors kvTensors(std::size_t firstRow, std::size_t count) const;
   void bindInputs(BoundStep& step, std::size_t rows, std::size_t tokensPerRow, std::size_t logitsRows);
@@ -108,6 +112,7 @@ class Stepper {
   std::optional<StepBuffer> hidden_;      // [chunkTokens, D] float32
   std::size_t logitsRows_ = 0;            // K of the last step
   bool candidatesFetched_ = false;
+  std::uint64_t fetchedBytes_ = 0;
 
   std::uint64_t kvGeneration_ = 0;
   std::size_t kvCapacity_ = 0;                           // positions that every block has

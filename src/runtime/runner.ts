@@ -106,6 +106,8 @@ export interface DeviceStatistics {
   readonly limitBytes?: number;
   /** In use when the graph had been loaded, before the first step. */
   readonly weightBytes: number;
+  /** Copied from the device by steps since load: candidates, and rows of logits that these could not serve. */
+  readonly fetchedBytes: number;
   readonly cudaGraphs: 'on' | 'off' | `failed: ${string}`;
 }
 

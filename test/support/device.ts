@@ -11,5 +11,6 @@ export const DEVICE: DeviceStatistics = {
   inUseBytes: 4e8,
   inUsePeakBytes: 5e8,
   heldBytes: 6e8,
+  fetchedBytes: 1e6,
   cudaGraphs: 'off',
 };
