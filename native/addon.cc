@@ -14,6 +14,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports["cgroupMemoryLimit"] = Napi::Function::New<inhouse::cgroupMemoryLimit>(env);
   exports["gpus"] = Napi::Function::New<inhouse::gpus>(env);
   exports["readBandwidth"] = Napi::Function::New<inhouse::readBandwidth>(env);
+  exports["deviceCopyBandwidth"] = Napi::Function::New<inhouse::deviceCopyBandwidth>(env);
   return exports;
 }
 

@@ -1,5 +1,6 @@
 // Runs the native tests on an addon built with AddressSanitizer and UndefinedBehaviorSanitizer (Linux, gcc).
 // The addon is looked for at fixed places in the package, so a copy of the package gets the sanitized one.
+// With test files as arguments, those are run instead of the native ones.
 // Leaks are not looked for here: V8 and ONNX Runtime keep memory until the process ends. bench/memory-trend.ts does that.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
@@ -10,6 +11,8 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const TESTS = [
   'test/runtime/native.test.ts',
+  'test/runtime/on-device.test.ts',
+  'test/native/device.test.ts',
   'test/native/kv-memory.test.ts',
   'test/native/loading.test.ts',
   'test/native/memory.test.ts',
@@ -40,7 +43,8 @@ try {
     execFileSync('gcc', [`-print-file-name=${name}`], { encoding: 'utf8' }).trim(),
   );
   const vitest = join('node_modules', 'vitest', 'vitest.mjs');
-  run(process.execPath, [vitest, 'run', ...TESTS], {
+  const named = process.argv.slice(2);
+  run(process.execPath, [vitest, 'run', ...(named.length > 0 ? named : TESTS)], {
     cwd: copy,
     env: {
       ...process.env,

@@ -121,6 +121,7 @@ export type {
   ModelStatistics,
   TokenizeOptions,
 } from './model.js';
+export { balanced } from './providers/balanced.js';
 export { type LocalOptions, local } from './providers/local.js';
 export { type OpenAiCompatibleOptions, openAiCompatible } from './providers/openai-compatible.js';
 export { openAiFetch } from './providers/openai-fetch.js';
@@ -139,6 +140,13 @@ export type {
 } from './providers/provider.js';
 export { type Route, router } from './providers/router.js';
 export { type StubOptions, stub } from './providers/stub.js';
+export type { CudaOptions, DeviceChoice } from './runtime/device.js';
 export { gpuStatistics } from './runtime/native/memory.js';
-export type { KvStatistics, RunnerInfo, RunnerStatistics, TokenLogprob } from './runtime/runner.js';
+export type {
+  DeviceStatistics,
+  KvStatistics,
+  RunnerInfo,
+  RunnerStatistics,
+  TokenLogprob,
+} from './runtime/runner.js';
 export type { Score, ScoreOptions } from './scoring/score.js';

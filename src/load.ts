@@ -17,8 +17,12 @@ import { prepareModel } from './graph/prepare.js';
 import type { QuantizeProgress } from './graph/quantize/quantize-checkpoint.js';
 import { inhouseHome } from './home.js';
 import { Model } from './model.js';
-import { checkOptions, rule } from './options.js';
+import { checkOptions, invalidOption, rule } from './options.js';
+import { type CudaOptions, cudaSettings, type DeviceChoice, kvBytes, parseDevice } from './runtime/device.js';
+import { requireCudaProvider } from './runtime/native/cuda-provider.js';
+import { gpuStatistics } from './runtime/native/memory.js';
 import { openRunner, type RunnerChoice } from './runtime/open.js';
+import { placeModel } from './runtime/place.js';
 import { Tokenizer } from './tokenizer/tokenizer.js';
 
 /** A download, file by file; then, where the precision asks for it and it was not done before, writing the weights. */
@@ -32,8 +36,14 @@ export interface LoadOptions extends EngineOptions {
    * loaded that way, and mapped from then on.
    */
   readonly precision?: PrecisionSpec;
-  /** Default 'auto': the best device there is, which is the CPU in this release. */
-  readonly device?: 'auto' | 'cpu';
+  /**
+   * Where it computes: 'cpu', 'cuda' (the first NVIDIA GPU), 'cuda:1', or 'auto' (default), which takes the first GPU
+   * where CUDA loads and memory suffices, else the CPU; `model.info().deviceReason` says why. A device that is named is
+   * never replaced by another.
+   */
+  readonly device?: DeviceChoice;
+  /** Options of CUDA. */
+  readonly cuda?: CudaOptions;
   /**
    * What computes: 'native' (the C++ addon), 'portable' (onnxruntime-node alone, slower), or 'auto' (default): native
    * where it loads.
@@ -57,9 +67,17 @@ export interface LoadOptions extends EngineOptions {
   readonly signal?: AbortSignal;
 }
 
+const CUDA_RULES = {
+  memoryLimitBytes: rule.integer(1),
+  arenaStrategy: rule.oneOf('same-as-requested', 'next-power-of-two'),
+  tf32: rule.boolean,
+  cudaGraphs: rule.boolean,
+};
+
 const RULES = {
   precision: () => undefined, // checkPrecision says more
-  device: rule.oneOf('auto', 'cpu'),
+  device: (value: unknown) => (parseDevice(value) ? undefined : "'auto', 'cpu', 'cuda' or 'cuda:<number>'"),
+  cuda: rule.object,
   runner: rule.oneOf('auto', 'native', 'portable'),
   threads: rule.integer(1, 256),
   ...ENGINE_RULES,
@@ -79,7 +97,8 @@ const RULES = {
  */
 export async function load(name: string = EMBEDDED_MODEL, options: LoadOptions = {}): Promise<Model> {
   checkOptions('load', options, RULES);
-  const { precision: spec = 'fp32', device: _d, runner: choice = 'auto', onProgress, ...rest } = options;
+  checkOptions('load: cuda', options.cuda, CUDA_RULES);
+  const { precision: spec = 'fp32', device = 'auto', runner: choice = 'auto', onProgress, ...rest } = options;
   const { threads = availableParallelism(), ...download } = rest;
   const precision = checkPrecision(spec);
   const maxRows = runnerRows('load', options);
@@ -89,22 +108,44 @@ export async function load(name: string = EMBEDDED_MODEL, options: LoadOptions =
   });
   const checkpoint = await openCheckpoint(resolved.folder);
   const tokenizer = await openTokenizer(resolved.folder);
-  const prepared = await prepareModel(checkpoint, inhouseHome(), {
-    precision,
-    onProgress: (progress) => onProgress?.({ stage: 'quantize', ...progress }),
-    signal: options.signal,
-  });
-  options.signal?.throwIfAborted();
-  const runner = await openRunner(choice, {
-    config: checkpoint.config,
-    ...prepared,
-    maxRows,
-    threads,
+  const { config } = checkpoint;
+  const place = parseDevice(device)!; // checked above
+  const cuda = cudaSettings(place.kind === 'cuda' ? place.id : 0, options.cuda);
+  const { prepared, runner, reason } = await placeModel(place, cuda, {
+    requireCuda: () => requireCuda(choice),
+    gpus: gpuStatistics,
+    prepare: (kind) =>
+      prepareModel(checkpoint, inhouseHome(), {
+        precision,
+        device: kind,
+        onProgress: (progress) => onProgress?.({ stage: 'quantize', ...progress }),
+        signal: options.signal,
+      }),
+    need: ({ weightBytes, kv }) => ({
+      weightBytes,
+      kvBytes: kvBytes(config, kv, config.contextLength),
+      memoryLimitBytes: cuda.memoryLimitBytes,
+    }),
+    open: async (prepared, device) => {
+      options.signal?.throwIfAborted();
+      return openRunner(device ? 'native' : choice, { config, ...prepared, maxRows, threads, device });
+    },
   });
   const { weightBytes } = prepared;
-  const { kv } = await runner.statistics();
-  const engine = new Engine(runner, resolveEngineOptions(options, runner.info, kv.bytesPerToken));
-  return new Model({ resolved, checkpoint, weightBytes, tokenizer, runner, engine });
+  const engine = new Engine(runner, resolveEngineOptions(options, runner.info, await runner.statistics()));
+  return new Model({ resolved, checkpoint, weightBytes, tokenizer, runner, engine, deviceReason: reason });
+}
+
+function requireCuda(choice: RunnerChoice): void {
+  if (choice === 'portable') {
+    throw invalidOption(
+      'load',
+      'runner',
+      choice,
+      "'auto' or 'native' with CUDA: it computes on the CPU only",
+    );
+  }
+  requireCudaProvider();
 }
 
 /** A model without tokenizer files still takes token ids; one whose files are damaged is refused. */

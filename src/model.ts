@@ -45,6 +45,8 @@ export interface ModelInfo extends RunnerInfo {
   /** Of the weights as stored in this precision. */
   readonly weightBytes: number;
   readonly hasTokenizer: boolean;
+  /** Why the device is the CPU where 'auto' was asked for; null otherwise. */
+  readonly deviceReason: string | null;
   readonly eosTokenIds: readonly number[];
 }
 
@@ -58,6 +60,8 @@ export interface ModelParts {
   readonly tokenizer: Tokenizer | undefined;
   readonly runner: Runner;
   readonly engine: Engine;
+  /** Why 'auto' took the CPU. */
+  readonly deviceReason: string | null;
 }
 
 const DISPOSE_RULES = { drain: rule.boolean };
@@ -166,13 +170,14 @@ export class Model implements AsyncDisposable {
   }
 
   info(): ModelInfo {
-    const { resolved, checkpoint, weightBytes, tokenizer, runner } = this.#parts;
+    const { resolved, checkpoint, weightBytes, tokenizer, runner, deviceReason } = this.#parts;
     return {
       ...runner.info,
       ...resolved,
       parameterCount: checkpoint.parameterCount,
       weightBytes,
       hasTokenizer: tokenizer !== undefined,
+      deviceReason,
       eosTokenIds: checkpoint.config.eosTokenIds,
     };
   }

@@ -3,6 +3,7 @@ import { openCheckpoint } from '../../src/checkpoint/checkpoint.js';
 import { parsePrecision } from '../../src/graph/precision.js';
 import { prepareModel } from '../../src/graph/prepare.js';
 import type { Runner } from '../../src/runtime/runner.js';
+import { deviceSettings, graphDevice } from '../run/devices.js';
 import { openRunner } from '../run/runners.js';
 import type { Candidate } from './plan.js';
 
@@ -16,7 +17,11 @@ export interface Place {
 
 export async function openCandidate({ folder, home, candidate }: Place, maxRows: number): Promise<Runner> {
   const checkpoint = await openCheckpoint(folder);
-  const prepared = await prepareModel(checkpoint, home, { precision: parsePrecision(candidate.precision) });
+  const prepared = await prepareModel(checkpoint, home, {
+    precision: parsePrecision(candidate.precision),
+    device: graphDevice(candidate.device),
+  });
   const { threads } = candidate;
-  return openRunner(candidate.runner, { config: checkpoint.config, ...prepared, maxRows, threads });
+  const device = deviceSettings(candidate.device);
+  return openRunner(candidate.runner, { config: checkpoint.config, ...prepared, maxRows, threads, device });
 }

@@ -3,11 +3,14 @@ import { InvalidInputError } from '../../src/errors.js';
 import { invalidOption } from '../../src/options.js';
 import { type BenchCase, type BenchOptions, type DecodeCase, planBench, type Setup } from '../run/plan.js';
 
-/** One way to run the model: a runner, a precision, a number of threads. */
+/** One way to run the model: a runner, a precision, a device, a number of threads. */
 export type Candidate = Setup;
 
 export interface CompareOptions
-  extends Pick<BenchOptions, 'precisions' | 'runners' | 'threads' | 'batchSize' | 'nGen' | 'repetitions'> {
+  extends Pick<
+    BenchOptions,
+    'precisions' | 'runners' | 'devices' | 'threads' | 'batchSize' | 'nGen' | 'repetitions'
+  > {
   /** Tokens of the measured prompt. Default 512, or half the context where that is less. */
   readonly nPrompt?: number;
   /** Tokens per window of the scored text. Default: the context, or the whole text where that is shorter. */
@@ -43,10 +46,11 @@ export function decodesOf({ cases }: Pick<ComparePlan, 'cases'>): readonly Decod
 
 /** What tells a candidate from the others of the same comparison, such as 'int4' or 'int4, portable, 2 threads'. */
 export function labelOf(candidate: Candidate, all: readonly Candidate[]): string {
-  const differs = (field: 'runner' | 'threads') => new Set(all.map((one) => one[field])).size > 1;
+  const differs = (field: 'runner' | 'device' | 'threads') => new Set(all.map((one) => one[field])).size > 1;
   return [
     candidate.precision,
     ...(differs('runner') ? [candidate.runner] : []),
+    ...(differs('device') ? [candidate.device] : []),
     ...(differs('threads') ? [`${candidate.threads} thread${candidate.threads === 1 ? '' : 's'}`] : []),
   ].join(', ');
 }

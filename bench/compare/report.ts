@@ -118,10 +118,11 @@ export function introduction({
   const { cpu, cores, platform, node } = machine;
   const threads = [...new Set(candidates.map((candidate) => candidate.threads))].join(' or ');
   const runners = [...new Set(candidates.map(({ runner }) => runner))].join(' and ');
+  const devices = [...new Set(candidates.map(({ device }) => device))].join(' and ');
   return [
     `${model.id}, ${(model.parameters / 1e6).toFixed(1)} M parameters`,
     `${cpu}, ${cores} cores, ${platform}, Node ${node}, ONNX Runtime ${runtimeVersion ?? 'not loaded'}`,
-    `${runners} runner, CPU, threads: ${threads}`,
+    `${runners} runner, ${devices}, threads: ${threads}`,
   ];
 }
 

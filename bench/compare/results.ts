@@ -1,5 +1,4 @@
 // From what was measured of a candidate to what is reported of it: medians and spreads. Pure.
-import type { ComputeType } from '../../src/graph/precision.js';
 import { median } from '../statistics.js';
 import { type Candidate, type ComparePlan, decodesOf } from './plan.js';
 import type { PreparedCandidate } from './prepare.js';
@@ -33,7 +32,7 @@ export interface Quality {
 export interface CandidateResult extends Candidate {
   readonly label: string;
   /** What matrix products multiply. */
-  readonly computeType: ComputeType;
+  readonly computeType: PreparedCandidate['computeType'];
   /** Why it could not be measured to the end. */
   readonly failure: string | null;
   readonly diskBytes: number;

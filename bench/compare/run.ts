@@ -70,7 +70,7 @@ class ComparisonRun {
     const label = labelOf(candidate, this.#plan.candidates);
     this.#report('prepare', label, 0);
     const { home, signal } = this.#tools;
-    const prepared = await prepareCandidate(this.#checkpoint, home, candidate.precision, {
+    const prepared = await prepareCandidate(this.#checkpoint, home, candidate, {
       signal,
       onProgress: ({ writtenBytes, totalBytes }) =>
         this.#report('prepare', label, 0, writtenBytes / totalBytes),

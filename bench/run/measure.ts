@@ -1,5 +1,5 @@
 // Measures one case once on a loaded runner. Each case warms up its own shapes first and leaves no row open.
-import type { RowOptions, Runner } from '../../src/runtime/runner.js';
+import type { DeviceStatistics, RowOptions, Runner } from '../../src/runtime/runner.js';
 import type { BenchCase, DecodeCase, PrefillCase } from './plan.js';
 import type { Random } from './random.js';
 
@@ -12,6 +12,16 @@ export interface Sample {
   /** The rows' memory at the end of the step: what they need, and what backs them. */
   readonly kvUsedBytes: number;
   readonly kvCommittedBytes: number;
+  /** At the end of the step, or after loading: see `DeviceMemory`. */
+  readonly deviceHeldBytes: number | null;
+  readonly deviceUsedBytes: number | null;
+}
+
+/** Of a GPU: what this model's allocator has taken, and what all processes have. Null on the CPU. */
+export type DeviceMemory = Pick<Sample, 'deviceHeldBytes' | 'deviceUsedBytes'>;
+
+export function deviceMemory(device: DeviceStatistics | undefined): DeviceMemory {
+  return { deviceHeldBytes: device?.heldBytes ?? null, deviceUsedBytes: device?.usedBytes ?? null };
 }
 
 export interface MeasureTools {
@@ -114,11 +124,8 @@ async function fillRows(runner: Runner, count: number, tokens: readonly number[]
   for (let row = 1; row < count; row++) await runner.copyPrefix(0, row, tokens.length);
 }
 
-async function closeRows(
-  runner: Runner,
-  count: number,
-): Promise<Pick<Sample, 'kvUsedBytes' | 'kvCommittedBytes'>> {
-  const { kv } = await runner.statistics();
+async function closeRows(runner: Runner, count: number): Promise<Omit<Sample, 'ms' | 'firstTokenMs'>> {
+  const { kv, device } = await runner.statistics();
   for (let row = 0; row < count; row++) await runner.closeRow(row);
-  return { kvUsedBytes: kv.usedBytes, kvCommittedBytes: kv.committedBytes };
+  return { kvUsedBytes: kv.usedBytes, kvCommittedBytes: kv.committedBytes, ...deviceMemory(device) };
 }

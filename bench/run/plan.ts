@@ -1,6 +1,7 @@
 // What one `inhouse bench run` measures, in which order. Pure: from options to setups and cases.
 import { invalidOption } from '../../src/options.js';
 import type { RunnerInfo } from '../../src/runtime/runner.js';
+import type { DeviceLabel } from './devices.js';
 
 /** Named as llama-bench names its options. */
 export interface BenchOptions {
@@ -8,6 +9,7 @@ export interface BenchOptions {
   readonly runners: readonly RunnerInfo['kind'][];
   /** Labels. */
   readonly precisions: readonly string[];
+  readonly devices: readonly DeviceLabel[];
   readonly threads: readonly number[];
   /** Prompt lengths in tokens; 0 measures no prefill. */
   readonly nPrompt: readonly number[];
@@ -25,6 +27,7 @@ export interface Setup {
   readonly runner: RunnerInfo['kind'];
   /** Label. */
   readonly precision: string;
+  readonly device: DeviceLabel;
   readonly threads: number;
 }
 
@@ -60,7 +63,9 @@ export function planBench(options: BenchOptions, contextLength: number): BenchPl
   const { repetitions } = options;
   const setups = unique(options.precisions).flatMap((precision) =>
     unique(options.runners).flatMap((runner) =>
-      unique(options.threads).map((threads) => ({ runner, precision, threads })),
+      unique(options.devices).flatMap((device) =>
+        unique(options.threads).map((threads) => ({ runner, precision, device, threads })),
+      ),
     ),
   );
   const cases = [...prefillCases(options, contextLength), ...decodeCases(options, contextLength)];

@@ -56,6 +56,7 @@ const NO_FLOOR =
 const SETUP_COLUMNS: Columns<BenchResult> = {
   runner: ({ runner }) => runner,
   precision: ({ precision }) => precision,
+  device: ({ device }) => device,
   threads: ({ threads }) => String(threads),
 };
 
@@ -72,6 +73,7 @@ const LOAD_COLUMNS: Columns<BenchResult> = {
   ...TIME_COLUMNS,
   'disk MB': ({ weightBytes }) => fixed(weightBytes / 1e6, 0),
   'RSS MB': ({ rssBytes }) => fixed(rssBytes === null ? null : rssBytes / 1e6, 0),
+  'GPU MB': ({ deviceHeldBytes }) => fixed(deviceHeldBytes === null ? null : deviceHeldBytes / 1e6, 0),
   'KV bytes/token': ({ kvBytesPerToken }) => String(kvBytesPerToken),
 };
 

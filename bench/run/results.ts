@@ -3,7 +3,7 @@ import type { Gpt2Config } from '../../src/checkpoint/config.js';
 import type { RunnerInfo } from '../../src/runtime/runner.js';
 import { median } from '../statistics.js';
 import { floorMs, meanPositions, weightBytesPerStep } from './floor.js';
-import type { Sample } from './measure.js';
+import type { DeviceMemory, Sample } from './measure.js';
 import type { BenchCase, Setup } from './plan.js';
 
 /** One line of the report. A field that does not apply is null; docs/bench.md says of each what it means. */
@@ -29,10 +29,12 @@ export interface BenchResult extends Setup {
   readonly rssBytes: number | null;
   readonly kvUsedBytes: number | null;
   readonly kvCommittedBytes: number | null;
+  readonly deviceHeldBytes: number | null;
+  readonly deviceUsedBytes: number | null;
 }
 
 /** What loading the model once gave. */
-export interface LoadSample {
+export interface LoadSample extends DeviceMemory {
   readonly ms: number;
   /** From the beginning of the load until a token was drawn from a prompt of one token. */
   readonly firstTokenMs: number;
@@ -79,6 +81,7 @@ export function summarise({ setup, loads, cases }: SetupSamples, config: Gpt2Con
     ...timesOf(loads),
     timeToFirstTokenMs: median(loads.map(({ firstTokenMs }) => firstTokenMs)),
     rssBytes: median(loads.map(({ rssBytes }) => rssBytes)),
+    ...deviceMemoryOf(loads),
   };
   const steps = cases
     .filter(({ samples }) => samples.length > 0)
@@ -86,7 +89,7 @@ export function summarise({ setup, loads, cases }: SetupSamples, config: Gpt2Con
       (one): BenchResult => ({
         ...facts(one.measured.phase),
         ...resultOf(one),
-        ...shareOfFloor(one, setup, config, kvBytesPerToken),
+        ...shareOfFloor(one, first, setup, config),
       }),
     );
   return [load, ...steps];
@@ -111,6 +114,8 @@ const NOT_APPLICABLE = {
   rssBytes: null,
   kvUsedBytes: null,
   kvCommittedBytes: null,
+  deviceHeldBytes: null,
+  deviceUsedBytes: null,
 } as const;
 
 function resultOf({ measured, samples }: MeasuredCase) {
@@ -125,6 +130,18 @@ function resultOf({ measured, samples }: MeasuredCase) {
     timeToFirstTokenMs: firstTokens.length === 0 ? null : median(firstTokens),
     kvUsedBytes: median(samples.map(({ kvUsedBytes }) => kvUsedBytes)),
     kvCommittedBytes: median(samples.map(({ kvCommittedBytes }) => kvCommittedBytes)),
+    ...deviceMemoryOf(samples),
+  };
+}
+
+function deviceMemoryOf(samples: readonly DeviceMemory[]): DeviceMemory {
+  const medianOf = (figures: ReadonlyArray<number | null>) => {
+    const known = figures.filter((bytes) => bytes !== null);
+    return known.length === 0 ? null : median(known);
+  };
+  return {
+    deviceHeldBytes: medianOf(samples.map(({ deviceHeldBytes }) => deviceHeldBytes)),
+    deviceUsedBytes: medianOf(samples.map(({ deviceUsedBytes }) => deviceUsedBytes)),
   };
 }
 
@@ -139,14 +156,14 @@ function timesOf(samples: readonly { readonly ms: number }[]) {
 
 function shareOfFloor(
   { measured, samples, bandwidths }: MeasuredCase,
+  { computeType, kvBytesPerToken }: LoadSample,
   { precision }: Setup,
   config: Gpt2Config,
-  kvBytesPerToken: number,
 ) {
   if (measured.phase !== 'decode' || bandwidths.length === 0) return {};
   const kvBytes = meanPositions(measured.depth, measured.newTokens) * kvBytesPerToken;
   const bandwidth = median(bandwidths);
-  const floor = floorMs(weightBytesPerStep(config, precision) + kvBytes, bandwidth);
+  const floor = floorMs(weightBytesPerStep(config, precision, computeType) + kvBytes, bandwidth);
   return {
     bandwidthBytesPerSecond: bandwidth,
     floorMs: floor,

@@ -5,7 +5,8 @@ import { type Checkpoint, openCheckpoint } from '../../src/checkpoint/checkpoint
 import { parsePrecision } from '../../src/graph/precision.js';
 import { type PreparedModel, prepareModel } from '../../src/graph/prepare.js';
 import type { Runner } from '../../src/runtime/runner.js';
-import { measureCase, rowOptions } from './measure.js';
+import { deviceSettings, graphDevice } from './devices.js';
+import { deviceMemory, measureCase, rowOptions } from './measure.js';
 import { type BenchCase, type BenchPlan, inOrderOf, mostRows, type Setup } from './plan.js';
 import { Random } from './random.js';
 import { type BenchResult, hasFloor, type LoadSample, type SetupSamples, summarise } from './results.js';
@@ -22,8 +23,8 @@ export interface BenchProgress {
 export interface BenchTools {
   /** The folder of derived files, for the graph. */
   readonly home: string;
-  /** Bytes per second that this many threads read together; undefined where that cannot be measured. */
-  readonly readBandwidth: (threads: number) => Promise<number | undefined>;
+  /** Bytes per second that a step of this setup could read at most; undefined where that cannot be measured. */
+  readonly readBandwidth: (setup: Pick<Setup, 'device' | 'threads'>) => Promise<number | undefined>;
   readonly onProgress: (progress: BenchProgress) => void;
   /** Aborting it ends the run with the results of what has been measured so far. */
   readonly signal: AbortSignal;
@@ -86,7 +87,7 @@ class BenchRun {
       loads.push({ ...(await this.#loaded(runner, begin)), weightBytes });
       for (const { measured, samples, bandwidths } of inOrderOf(repetition, cases)) {
         this.#report(repetition, setup, measured);
-        const bandwidth = hasFloor(measured) ? await readBandwidth(setup.threads) : undefined;
+        const bandwidth = hasFloor(measured) ? await readBandwidth(setup) : undefined;
         samples.push(await measureCase(runner, measured, { random: this.#random, signal }));
         if (bandwidth !== undefined) bandwidths.push(bandwidth);
       }
@@ -103,14 +104,16 @@ class BenchRun {
   /** From the folder, as `load()` does it. */
   async #open(setup: Setup): Promise<{ readonly runner: Runner; readonly weightBytes: number }> {
     const { config, weightBytes, ...prepared } = await this.#prepared(setup);
-    const options = { config, ...prepared, maxRows: mostRows(this.#plan), threads: setup.threads };
+    const { threads } = setup;
+    const device = deviceSettings(setup.device);
+    const options = { config, ...prepared, maxRows: mostRows(this.#plan), threads, device };
     return { runner: await openRunner(setup.runner, options), weightBytes };
   }
 
-  async #prepared({ precision }: Setup): Promise<PreparedModel & Pick<Checkpoint, 'config'>> {
+  async #prepared({ precision, device }: Setup): Promise<PreparedModel & Pick<Checkpoint, 'config'>> {
     const { home, signal } = this.#tools;
     const checkpoint = await openCheckpoint(this.#folder);
-    const options = { precision: parsePrecision(precision), signal };
+    const options = { precision: parsePrecision(precision), device: graphDevice(device), signal };
     return { config: checkpoint.config, ...(await prepareModel(checkpoint, home, options)) };
   }
 
@@ -122,11 +125,12 @@ class BenchRun {
     await runner.prefill(0, this.#random.tokens(1, vocabularySize), { sample: true });
     const firstTokenMs = performance.now() - begin;
     await runner.closeRow(0);
-    const { kv } = await runner.statistics();
+    const { kv, device } = await runner.statistics();
     return {
       ms,
       firstTokenMs,
       rssBytes: process.memoryUsage.rss(),
+      ...deviceMemory(device),
       kvBytesPerToken: kv.bytesPerToken,
       computeType,
       runtimeVersion,

@@ -30,7 +30,7 @@ export function printedReport(report: ServeLoadReport): string {
   const weights = model.synthetic ? 'random weights' : 'its own weights';
   const failures = results.filter(({ failed }) => failed > 0);
   const parts = [
-    `${model.id}, ${weights}, ${model.runner} runner, ${model.precision}, threads ${model.threads}\n` +
+    `${model.id}, ${weights}, ${model.runner} runner, ${model.precision}, ${model.device}, threads ${model.threads}\n` +
       `${machine.cpu}, ${machine.cores} cores, ${machine.platform}, Node ${machine.node}`,
     ...(results.length === 0
       ? []

@@ -9,7 +9,7 @@ import { sendTo } from './send.js';
 import type { RequestTrace } from './trace.js';
 import { checkFits, requestsOf, type Workload } from './workload.js';
 
-export type ModelSetup = Required<Pick<LoadOptions, 'precision' | 'runner' | 'threads'>>;
+export type ModelSetup = Required<Pick<LoadOptions, 'precision' | 'runner' | 'device' | 'threads'>>;
 
 export interface LoadTools {
   /** Aborting it ends the measurement with what has been measured so far. */

@@ -4,6 +4,7 @@
 #include <functional>
 #include <utility>
 
+#include "../device/copy_bandwidth.h"
 #include "../memory/gpus.h"
 #include "../memory/process_memory.h"
 #include "../memory/read_bandwidth.h"
@@ -85,6 +86,16 @@ Napi::Value gpus(const Napi::CallbackInfo& info) {
 Napi::Value readBandwidth(const Napi::CallbackInfo& info) {
   return Task::run(info.Env(), [threads = info[0].As<Napi::Number>().Int32Value()]() -> Task::Result {
     const double bytesPerSecond = measureReadBandwidth(threads);
+    return [bytesPerSecond](Napi::Env env) { return Napi::Number::New(env, bytesPerSecond); };
+  });
+}
+
+Napi::Value deviceCopyBandwidth(const Napi::CallbackInfo& info) {
+  const int deviceId = info[0].As<Napi::Number>();
+  const auto bytes = static_cast<std::size_t>(info[1].As<Napi::Number>().Int64Value());
+  const int repetitions = info[2].As<Napi::Number>();
+  return Task::run(info.Env(), [deviceId, bytes, repetitions]() -> Task::Result {
+    const double bytesPerSecond = measureCopyBandwidth(deviceId, bytes, repetitions);
     return [bytesPerSecond](Napi::Env env) { return Napi::Number::New(env, bytesPerSecond); };
   });
 }

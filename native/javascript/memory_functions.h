@@ -9,5 +9,6 @@ Napi::Value processMemory(const Napi::CallbackInfo& info);
 Napi::Value cgroupMemoryLimit(const Napi::CallbackInfo& info);
 Napi::Value gpus(const Napi::CallbackInfo& info);
 Napi::Value readBandwidth(const Napi::CallbackInfo& info);
+Napi::Value deviceCopyBandwidth(const Napi::CallbackInfo& info);
 
 }  // namespace inhouse

@@ -180,7 +180,9 @@ Napi::Value RunnerObject::embed(const Napi::CallbackInfo& info) {
 
 Napi::Value RunnerObject::statistics(const Napi::CallbackInfo& info) {
   return call(info.Env(), [](Runner& runner) -> Result {
-    return [statistics = runner.rows().statistics()](Napi::Env env) { return fromStatistics(env, statistics); };
+    return [statistics = runner.rows().statistics(), device = runner.deviceStatistics()](Napi::Env env) {
+      return fromStatistics(env, statistics, device);
+    };
   });
 }
 

@@ -69,6 +69,12 @@ RunnerOptions toRunnerOptions(const Napi::Value& value) {
   options.session.profilePrefix = string(object, "profilePrefix");
   options.session.executionProvider = string(object, "executionProvider");
   options.session.executionProviderOptions = strings(object.Get("executionProviderOptions").As<Napi::Object>());
+  options.session.device = string(object, "device");
+  options.session.deviceId = static_cast<int>(number(object, "deviceId"));
+  options.session.cudaGraphs = object.Get("cudaGraphs").As<Napi::Boolean>();
+  options.form.separateHeads = object.Get("kvSeparateHeads").As<Napi::Boolean>();
+  options.form.kvElementBytes = size(object, "kvElementBytes");
+  options.form.candidates = size(object, "candidates");
   options.shape.layers = size(object, "layers");
   options.shape.heads = size(object, "heads");
   options.shape.headSize = size(object, "headSize");
@@ -131,17 +137,37 @@ Napi::Value fromChoices(Napi::Env env, const std::vector<std::vector<TokenChoice
   return result;
 }
 
-Napi::Value fromStatistics(Napi::Env env, const RunnerStatistics& statistics) {
+Napi::Object fromDeviceStatistics(Napi::Env env, const DeviceStatistics& statistics) {
+  const auto value = [&](auto bytes) { return Napi::Number::New(env, static_cast<double>(bytes)); };
+  const DeviceFigures& memory = statistics.memory;
+  auto object = Napi::Object::New(env);
+  object["name"] = memory.name;
+  object["totalBytes"] = value(memory.totalBytes);
+  object["usedBytes"] = value(memory.totalBytes - memory.freeBytes);
+  object["freeBytes"] = value(memory.freeBytes);
+  if (memory.processBytes) object["processBytes"] = value(*memory.processBytes);
+  object["inUseBytes"] = value(statistics.inUseBytes);
+  object["inUsePeakBytes"] = value(statistics.inUsePeakBytes);
+  object["heldBytes"] = value(statistics.heldBytes);
+  if (statistics.limitBytes) object["limitBytes"] = value(*statistics.limitBytes);
+  object["weightBytes"] = value(statistics.weightBytes);
+  object["fetchedBytes"] = value(statistics.fetchedBytes);
+  object["cudaGraphs"] = statistics.cudaGraphs;
+  return object;
+}
+
+Napi::Value fromStatistics(Napi::Env env, const RunnerStatistics& statistics,
+                           const std::optional<DeviceStatistics>& device) {
   const auto value = [&](auto count) { return Napi::Number::New(env, static_cast<double>(count)); };
   auto kv = Napi::Object::New(env);
   kv["bytesPerToken"] = value(statistics.bytesPerToken);
   kv["tokensHeld"] = value(statistics.tokensHeld);
   kv["tokensHeldPeak"] = value(statistics.tokensHeldPeak);
   kv["usedBytes"] = value(statistics.tokensHeld * statistics.bytesPerToken);
-  kv["committedBytes"] = value(statistics.committedBytes);
-  kv["committedBytesPeak"] = value(statistics.committedBytesPeak);
-  kv["reservedBytes"] = value(statistics.reservedBytes);
-  kv["copiedBytes"] = value(statistics.copiedBytes);
+  kv["committedBytes"] = value(statistics.kv.committed);
+  kv["committedBytesPeak"] = value(statistics.kv.committedPeak);
+  kv["reservedBytes"] = value(statistics.kv.reserved);
+  kv["copiedBytes"] = value(statistics.kv.copied);
   auto object = Napi::Object::New(env);
   object["rowsOpen"] = value(statistics.rowsOpen);
   object["rowsOpenPeak"] = value(statistics.rowsOpenPeak);
@@ -149,6 +175,7 @@ Napi::Value fromStatistics(Napi::Env env, const RunnerStatistics& statistics) {
   object["prefillTokens"] = value(statistics.prefillTokens);
   object["decodeSteps"] = value(statistics.decodeSteps);
   object["decodeTokens"] = value(statistics.decodeTokens);
+  if (device) object["device"] = fromDeviceStatistics(env, *device);
   return object;
 }
 

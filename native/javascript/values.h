@@ -22,7 +22,8 @@ RowOptions toRowOptions(const Napi::Value& value, std::size_t vocabularySize);
 
 Napi::Value fromChoice(Napi::Env env, const TokenChoice& choice);
 Napi::Value fromChoices(Napi::Env env, const std::vector<std::vector<TokenChoice>>& rows);
-Napi::Value fromStatistics(Napi::Env env, const RunnerStatistics& statistics);
+Napi::Value fromStatistics(Napi::Env env, const RunnerStatistics& statistics,
+                           const std::optional<DeviceStatistics>& device);
 Napi::Value fromAllocatorStatistics(Napi::Env env, const std::map<std::string, std::string>& statistics);
 
 /** { code, message, details, ortCode? }, of which src/runtime/native.ts makes an error of its own. */

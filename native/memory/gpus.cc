@@ -42,6 +42,7 @@ class Nvml {
     load(shutdown_, "nvmlShutdown");
     load(deviceCount, "nvmlDeviceGetCount_v2");
     load(device, "nvmlDeviceGetHandleByIndex_v2");
+    deviceAt = library_.find<int (*)(const char*, Device*)>("nvmlDeviceGetHandleByPciBusId_v2");
     load(name, "nvmlDeviceGetName");
     load(memory, "nvmlDeviceGetMemoryInfo");
     load(utilisation, "nvmlDeviceGetUtilizationRates");
@@ -56,6 +57,7 @@ class Nvml {
 
   int (*deviceCount)(unsigned* count);
   int (*device)(unsigned index, Device*);
+  int (*deviceAt)(const char* pciBusId, Device*);  // null where it is missing
   int (*name)(Device, char* text, unsigned length);
   int (*memory)(Device, Memory*);
   int (*utilisation)(Device, Utilisation*);
@@ -131,6 +133,17 @@ std::vector<Gpu> readGpus(const std::string& path) {
     // A machine without an NVIDIA driver has no GPUs for us.
   }
   return gpus;
+}
+
+std::optional<std::uint64_t> gpuBytesOfThisProcess(const std::string& pciBusId) {
+  try {
+    const Nvml nvml(systemLibrary());
+    Device device = nullptr;
+    if (nvml.deviceAt == nullptr || nvml.deviceAt(pciBusId.c_str(), &device) != success) return std::nullopt;
+    return bytesOfThisProcess(nvml, device);
+  } catch (const std::runtime_error&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace inhouse

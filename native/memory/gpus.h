@@ -25,4 +25,7 @@ struct Gpu {
 /** Opens the library at `path`, or the system's where that is empty. No library, or no driver: no GPUs. */
 std::vector<Gpu> readGpus(const std::string& path);
 
+/** Memory that this process holds on the GPU at that place of the PCI bus, such as "0000:3B:00.0". */
+std::optional<std::uint64_t> gpuBytesOfThisProcess(const std::string& pciBusId);
+
 }  // namespace inhouse

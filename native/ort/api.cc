@@ -1,6 +1,8 @@
 // Opening the library and filling in its functions.
 #include "api.h"
 
+#include <algorithm>
+
 #include "../failure.h"
 #include "../platform/dynamic_library.h"
 
@@ -25,6 +27,23 @@ const OrtApiBase& openLibrary(const std::string& path) {
                 path + " is not ONNX Runtime's library: it does not export OrtGetApiBase.");
 }
 
+/**
+ * What ONNX Runtime says of a failure of CUDA, of its allocator or of a library begins with the place in its source and
+ * ends with that of the call. The reason is what stands between.
+ */
+std::string reasonIn(std::string message) {
+  for (const char* beginning : {"CUDA failure", "CUBLAS failure", "Failed to allocate memory", "Available memory of",
+                                "Failed to load library"}) {
+    const std::size_t at = message.find(beginning);
+    if (at == std::string::npos) continue;
+    message.erase(0, at);
+    message.erase(std::min(message.find(" ; GPU="), message.size()));
+    break;
+  }
+  message.erase(message.find_last_not_of(" \n") + 1);
+  return message;
+}
+
 }  // namespace
 
 Api::Api(const std::string& path) {
@@ -44,7 +63,7 @@ Api::Api(const std::string& path) {
 
 void Api::check(OrtStatus* status) const {
   if (status == nullptr) return;
-  OrtError error(GetErrorCode(status), GetErrorMessage(status));
+  OrtError error(GetErrorCode(status), reasonIn(GetErrorMessage(status)));
   ReleaseStatus(status);
   throw error;
 }

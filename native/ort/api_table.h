@@ -8,6 +8,7 @@
 #include <cstdint>
 
 struct OrtAllocator;
+struct OrtCUDAProviderOptionsV2;
 struct OrtCustomOp;
 struct OrtCustomOpDomain;
 struct OrtEnv;
@@ -42,6 +43,7 @@ inline constexpr int memoryDefault = 0;      // OrtMemType
 inline constexpr int elementFloat = 1;       // ONNXTensorElementDataType
 inline constexpr int elementInt32 = 6;
 inline constexpr int elementInt64 = 7;
+inline constexpr int elementFloat16 = 10;
 }  // namespace ort
 
 // F(slot, name, result, parameters)
@@ -73,7 +75,11 @@ inline constexpr int elementInt64 = 7;
   F(61, GetDimensionsCount, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::size_t*))                             \
   F(62, GetDimensions, OrtStatus*, (const OrtTensorTypeAndShapeInfo*, std::int64_t* dimensions, std::size_t))         \
   F(65, GetTensorTypeAndShape, OrtStatus*, (const OrtValue*, OrtTensorTypeAndShapeInfo**))                            \
+  F(68, CreateMemoryInfo, OrtStatus*,                                                                                 \
+    (const char* name, int allocatorType, int id, int memoryType, OrtMemoryInfo**))                                   \
   F(69, CreateCpuMemoryInfo, OrtStatus*, (int allocatorType, int memoryType, OrtMemoryInfo**))                        \
+  F(75, AllocatorAlloc, OrtStatus*, (OrtAllocator*, std::size_t bytes, void**))                                       \
+  F(76, AllocatorFree, OrtStatus*, (OrtAllocator*, void*))                                                            \
   F(85, KernelInfoGetAttribute_float, OrtStatus*, (const OrtKernelInfo*, const char* name, float*))                   \
   F(86, KernelInfoGetAttribute_int64, OrtStatus*, (const OrtKernelInfo*, const char* name, std::int64_t*))            \
   F(90, KernelContext_GetInput, OrtStatus*, (const OrtKernelContext*, std::size_t index, const OrtValue**))           \
@@ -91,6 +97,13 @@ inline constexpr int elementInt64 = 7;
   F(130, AddSessionConfigEntry, OrtStatus*, (OrtSessionOptions*, const char* key, const char* value))                 \
   F(131, CreateAllocator, OrtStatus*, (const OrtSession*, const OrtMemoryInfo*, OrtAllocator**))                      \
   F(132, ReleaseAllocator, void, (OrtAllocator*))                                                                     \
+  F(165, AddRunConfigEntry, OrtStatus*, (OrtRunOptions*, const char* key, const char* value))                         \
+  F(204, SessionOptionsAppendExecutionProvider_CUDA_V2, OrtStatus*,                                                   \
+    (OrtSessionOptions*, const OrtCUDAProviderOptionsV2*))                                                            \
+  F(205, CreateCUDAProviderOptions, OrtStatus*, (OrtCUDAProviderOptionsV2**))                                         \
+  F(206, UpdateCUDAProviderOptions, OrtStatus*,                                                                       \
+    (OrtCUDAProviderOptionsV2*, const char* const* keys, const char* const* values, std::size_t))                     \
+  F(208, ReleaseCUDAProviderOptions, void, (OrtCUDAProviderOptionsV2*))                                               \
   F(216, SessionOptionsAppendExecutionProvider, OrtStatus*,                                                           \
     (OrtSessionOptions*, const char* provider, const char* const* keys, const char* const* values, std::size_t))      \
   F(274, KernelContext_ParallelFor, OrtStatus*,                                                                       \

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <tuple>
 
 namespace inhouse {
 namespace {
@@ -22,37 +21,58 @@ void Draw::load(const std::vector<double>& logits) {
 }
 
 std::int32_t Draw::sample(const SamplingSettings& settings, double random) {
-  const auto& [temperature, topK, topP, minP] =
-      std::tie(settings.temperature, settings.topK, settings.topP, settings.minP);
   largest_ = (*logits_)[ranking_.argmax()];
   weights_.resize(logits_->size());
 
-  const bool someOnly = topK > 0 && topK < logits_->size();
-  const double total = someOnly ? weighLargest(topK, temperature) : weighAll(temperature);
-  if (!someOnly && topP >= 1 && minP <= 0) return pickFromAll(random * total);
-
-  if (someOnly) {
-    if (topP < 1) {
-      double sum = 0;
-      std::size_t count = 0;
-      do sum += weights_[kept_[count++]];
-      while (sum < topP * total && count < kept_.size());
-      kept_.resize(count);
-    }
-    std::sort(kept_.begin(), kept_.end());
-  } else if (topP < 1) {
-    keepNucleus(topP * total, temperature);
+  if (settings.topK > 0 && settings.topK < logits_->size()) {
+    ranking_.largest(settings.topK, kept_);
+    keptLogits_.clear();
+    for (const std::int32_t token : kept_) keptLogits_.push_back((*logits_)[token]);
+    return sampleKept(settings, random);
+  }
+  const double total = weighAll(settings.temperature);
+  if (settings.topP >= 1 && settings.minP <= 0) return pickFromAll(random * total);
+  if (settings.topP < 1) {
+    keepNucleus(settings.topP * total, settings.temperature);
   } else {
-    keepAtLeast(minP);
+    keepAtLeast(settings.minP);
   }
-  if (minP > 0) {
-    const auto improbable = [&](std::int32_t token) { return weights_[token] < minP; };
-    kept_.erase(std::remove_if(kept_.begin(), kept_.end(), improbable), kept_.end());
+  dropImprobable(settings.minP);
+  return pickFromKept(random);
+}
+
+std::int32_t Draw::sampleFrom(const std::vector<std::int32_t>& tokens, const std::vector<double>& logits,
+                              std::size_t vocabularySize, const SamplingSettings& settings, double random) {
+  kept_ = tokens;
+  keptLogits_ = logits;
+  weights_.resize(vocabularySize);
+  return sampleKept(settings, random);
+}
+
+/** Draws from the kept tokens, which are ranked. */
+std::int32_t Draw::sampleKept(const SamplingSettings& settings, double random) {
+  double total = 0;
+  for (std::size_t rank = 0; rank < kept_.size(); rank++) {
+    const double weight = std::exp((keptLogits_[rank] - keptLogits_[0]) / settings.temperature);
+    weights_[kept_[rank]] = weight;
+    total += weight;
   }
-  const double keptTotal = std::accumulate(kept_.begin(), kept_.end(), 0.0, [&](double sum, std::int32_t token) {
-    return sum + weights_[token];
-  });
-  return pickFromKept(random * keptTotal);
+  if (settings.topP < 1) {
+    double sum = 0;
+    std::size_t count = 0;
+    do sum += weights_[kept_[count++]];
+    while (sum < settings.topP * total && count < kept_.size());
+    kept_.resize(count);
+  }
+  std::sort(kept_.begin(), kept_.end());
+  dropImprobable(settings.minP);
+  return pickFromKept(random);
+}
+
+void Draw::dropImprobable(double minP) {
+  if (minP <= 0) return;
+  const auto improbable = [&](std::int32_t token) { return weights_[token] < minP; };
+  kept_.erase(std::remove_if(kept_.begin(), kept_.end(), improbable), kept_.end());
 }
 
 /** Weighs the whole vocabulary; returns the sum. */
@@ -60,17 +80,6 @@ double Draw::weighAll(double temperature) {
   blockSums_.resize(blockCount(logits_->size()));
   exponentials(logits_->data(), logits_->size(), largest_, 1 / temperature, weights_.data(), blockSums_.data());
   return std::accumulate(blockSums_.begin(), blockSums_.end(), 0.0);
-}
-
-/** Keeps the `count` largest, in that order, and weighs them; returns the sum. */
-double Draw::weighLargest(std::size_t count, double temperature) {
-  ranking_.largest(count, kept_);
-  double total = 0;
-  for (const std::int32_t token : kept_) {
-    weights_[token] = std::exp(((*logits_)[token] - largest_) / temperature);
-    total += weights_[token];
-  }
-  return total;
 }
 
 /** Keeps the tokens of at least this weight, which must be positive, by id. */
@@ -149,7 +158,11 @@ std::int32_t Draw::pickFromAll(double target) const {
   return static_cast<std::int32_t>(chosen);
 }
 
-std::int32_t Draw::pickFromKept(double target) const {
+/** The token among those kept, by id, at which the running sum of their weights passes its share `random`. */
+std::int32_t Draw::pickFromKept(double random) const {
+  const double target = random * std::accumulate(kept_.begin(), kept_.end(), 0.0, [&](double sum, std::int32_t token) {
+                          return sum + weights_[token];
+                        });
   double sum = 0;
   std::int32_t chosen = kept_.front();
   for (const std::int32_t token : kept_) {

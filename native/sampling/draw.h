@@ -23,21 +23,30 @@ class Draw {
   /** `random` is uniform in [0, 1). Throws as mostProbable does. */
   std::int32_t sample(const SamplingSettings& settings, double random);
 
+  /**
+   * The same draw where the tokens that top-k leaves are known without the rest: `tokens`, the most probable first, and
+   * their logits. Needs no load.
+   */
+  std::int32_t sampleFrom(const std::vector<std::int32_t>& tokens, const std::vector<double>& logits,
+                          std::size_t vocabularySize, const SamplingSettings& settings, double random);
+
  private:
   double weighAll(double temperature);
-  double weighLargest(std::size_t count, double temperature);
+  std::int32_t sampleKept(const SamplingSettings& settings, double random);
+  void dropImprobable(double minP);
   void keepAtLeast(double weight);
   void keepNucleus(double enough, double temperature);
   std::int32_t lastOfNucleus(double enough, double temperature);
   std::int32_t pickFromAll(double target) const;
-  std::int32_t pickFromKept(double target) const;
+  std::int32_t pickFromKept(double random) const;
 
   const std::vector<double>* logits_ = nullptr;
   Ranking<double> ranking_;
   double largest_ = 0;
-  std::vector<double> weights_;    // [V]; of the candidates only, after weighLargest
+  std::vector<double> weights_;    // [V]; of the kept only, in sampleKept
   std::vector<double> blockSums_;  // of weights_
   std::vector<std::int32_t> kept_;
+  std::vector<double> keptLogits_;  // while they are ranked
   std::vector<double> masses_;          // per bucket of lastOfNucleus
   std::vector<std::int32_t> boundary_;  // candidates of one bucket
 };

@@ -20,11 +20,47 @@ bool Sampler::isStopToken(std::int32_t token) const {
   return std::find(ids.begin(), ids.end(), token) != ids.end();
 }
 
-TokenChoice Sampler::choose(const float* logits, SamplingScratch& scratch) const {
+TokenChoice Sampler::choose(const RowLogits& row, SamplingScratch& scratch) const {
+  if (auto choice = chooseAmong(row.candidates, scratch)) return *choice;
+  return chooseFromAll(row.all(), scratch);
+}
+
+/** The choice, where the candidates settle it: the same token as from all logits. */
+std::optional<TokenChoice> Sampler::chooseAmong(const Candidates& candidates, SamplingScratch& scratch) const {
+  const bool greedy = settings_.temperature == 0;
+  const std::size_t drawn = greedy ? 1 : settings_.topK;
+  if (candidates.count == 0 || changesLogits() || drawn == 0 || drawn >= vocabularySize_) return std::nullopt;
+  auto& best = scratch.candidates;
+  best.load(candidates);
+  scratch.bestTokens.clear();
+  scratch.bestLogits.clear();
+  std::size_t rank = 0;
+  for (; rank < best.count() && scratch.bestTokens.size() < drawn; rank++) {
+    if (mustGoOn() && isStopToken(best.token(rank))) continue;
+    scratch.bestTokens.push_back(best.token(rank));
+    scratch.bestLogits.push_back(best.logit(rank));
+  }
+  if (scratch.bestTokens.size() < drawn) return std::nullopt;
+  if (!best.settle(std::max(rank, settings_.logprobs.value_or(0)), vocabularySize_)) return std::nullopt;
+
+  TokenChoice choice;
+  choice.token = greedy ? scratch.bestTokens[0]
+                        : scratch.draw.sampleFrom(scratch.bestTokens, scratch.bestLogits, vocabularySize_, settings_,
+                                                  uniform(settings_.seed, output_.size(), settings_.stream));
+  if (settings_.logprobs) {
+    const auto chosen = std::find(scratch.bestTokens.begin(), scratch.bestTokens.end(), choice.token);
+    choice.logprob = scratch.bestLogits[chosen - scratch.bestTokens.begin()] - best.logTotal();
+    for (rank = 0; rank < *settings_.logprobs; rank++)
+      choice.topLogprobs.push_back({best.token(rank), best.logit(rank) - best.logTotal()});
+  }
+  return choice;
+}
+
+TokenChoice Sampler::chooseFromAll(const float* logits, SamplingScratch& scratch) const {
   TokenChoice choice;
   const bool greedy = settings_.temperature == 0;
   scratch.logits.rank(logits, vocabularySize_);
-  if (greedy && !adjusts()) {
+  if (greedy && !changesLogits() && !mustGoOn()) {
     choice.token = scratch.logits.argmax();
   } else {
     adjust(logits, scratch.adjusted);
@@ -49,10 +85,9 @@ void Sampler::rewind(std::size_t length) {
   }
 }
 
-bool Sampler::adjusts() const {
+bool Sampler::changesLogits() const {
   const auto& s = settings_;
-  return !s.logitBias.empty() || s.repetitionPenalty != 1 || s.presencePenalty != 0 || s.frequencyPenalty != 0 ||
-         output_.size() < s.minTokens;
+  return !s.logitBias.empty() || s.repetitionPenalty != 1 || s.presencePenalty != 0 || s.frequencyPenalty != 0;
 }
 
 void Sampler::adjust(const float* logits, std::vector<double>& adjusted) const {
@@ -72,7 +107,7 @@ void Sampler::adjust(const float* logits, std::vector<double>& adjusted) const {
     for (const auto& [token, count] : outputCounts_)
       adjusted[token] = adjusted[token] - settings_.presencePenalty - settings_.frequencyPenalty * count;
   }
-  if (output_.size() < settings_.minTokens) {
+  if (mustGoOn()) {
     for (const std::int32_t token : settings_.stopTokenIds) adjusted[token] = -std::numeric_limits<double>::infinity();
   }
 }

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "draw.h"
+#include "ranked_candidates.h"
 #include "ranking.h"
+#include "row_logits.h"
 #include "settings.h"
 
 namespace inhouse {
@@ -19,6 +21,9 @@ struct SamplingScratch {
   Ranking<float> logits;
   std::vector<std::int32_t> top;
   std::vector<double> adjusted;  // [V]: logits after bias and penalties
+  RankedCandidates candidates;
+  std::vector<std::int32_t> bestTokens;
+  std::vector<double> bestLogits;
   Draw draw;
 };
 
@@ -32,10 +37,10 @@ class Sampler {
   bool isStopToken(std::int32_t token) const;
 
   /**
-   * The choice for logits [V]. Does not change the sampler: the choice counts once it is accepted.
+   * The choice for the logits of a row. Does not change the sampler: the choice counts once it is accepted.
    * Throws a Failure (INHOUSE_RUNTIME_STEP) when no token can be chosen.
    */
-  TokenChoice choose(const float* logits, SamplingScratch& scratch) const;
+  TokenChoice choose(const RowLogits& row, SamplingScratch& scratch) const;
 
   /** Makes a token part of the output. */
   void accept(std::int32_t token);
@@ -44,7 +49,12 @@ class Sampler {
   void rewind(std::size_t length);
 
  private:
-  bool adjusts() const;
+  std::optional<TokenChoice> chooseAmong(const Candidates& candidates, SamplingScratch& scratch) const;
+  TokenChoice chooseFromAll(const float* logits, SamplingScratch& scratch) const;
+  /** Bias or penalties. */
+  bool changesLogits() const;
+  /** No stop token may be chosen yet. */
+  bool mustGoOn() const { return output_.size() < settings_.minTokens; }
   void adjust(const float* logits, std::vector<double>& adjusted) const;
   void addLogprobs(const float* logits, SamplingScratch& scratch, TokenChoice& choice) const;
 

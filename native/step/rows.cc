@@ -8,8 +8,8 @@
 
 namespace inhouse {
 
-Rows::Rows(Stepper& stepper, KvArena& arena, const ModelShape& shape, std::size_t maxRows)
-    : stepper_(stepper), arena_(arena), shape_(shape), rows_(maxRows), prefillLogits_(shape.vocabularySize) {
+Rows::Rows(Stepper& stepper, KvStore& kv, const ModelShape& shape, std::size_t maxRows)
+    : stepper_(stepper), kv_(kv), shape_(shape), rows_(maxRows) {
   decodeInputs_.reserve(maxRows);
 }
 
@@ -40,11 +40,10 @@ std::optional<TokenChoice> Rows::prefill(double index, const Tokens& tokens, boo
       chunk.count = std::min(chunkTokens, tokens.size() - begin);
       chunk.past = row.length + begin;
       const bool last = begin + chunk.count == tokens.size();
-      chunk.logits = prefillLogits_.data();
       chunk.logitsRows = last && sample ? 1 : 0;
       stepper_.append(chunk);
     }
-    if (sample) choice = row.sampler.choose(prefillLogits_.data(), scratch_);
+    if (sample) choice = row.sampler.choose(stepper_.rowLogits(0), scratch_);
   } catch (...) {
     fitMemory(number);
     throw;
@@ -107,10 +106,10 @@ void Rows::move(double fromIndex, double toIndex) {
   const std::size_t from = opened(fromIndex);
   const std::size_t to = freed(toIndex);
   provide(to, rows_[from]->length);
-  arena_.copy(from, to, rows_[from]->length);
+  kv_.copy(from, to, rows_[from]->length);
   rows_[to] = std::move(rows_[from]);
   rows_[from].reset();
-  arena_.resize(from, 0);
+  kv_.resize(from, 0);
 }
 
 void Rows::copyPrefix(double fromIndex, double toIndex, double positions) {
@@ -127,7 +126,7 @@ void Rows::copyPrefix(double fromIndex, double toIndex, double positions) {
   const auto length = static_cast<std::size_t>(positions);
   checkRoom(to, length);
   provide(to, length);
-  arena_.copy(from, to, length);
+  kv_.copy(from, to, length);
   target.length = length;
   notePeaks();
 }
@@ -147,20 +146,17 @@ void Rows::truncate(double index, double positions) {
 void Rows::close(double index) {
   const std::size_t row = opened(index);
   rows_[row].reset();
-  arena_.resize(row, 0);
+  kv_.resize(row, 0);
 }
 
 RunnerStatistics Rows::statistics() const {
   RunnerStatistics statistics{};
   statistics.rowsOpen = rowsOpen();
   statistics.rowsOpenPeak = rowsOpenPeak_;
-  statistics.bytesPerToken = arena_.bytesPerToken();
+  statistics.bytesPerToken = kv_.bytesPerToken();
   statistics.tokensHeld = tokensHeld();
   statistics.tokensHeldPeak = tokensHeldPeak_;
-  statistics.committedBytes = arena_.committedBytes();
-  statistics.committedBytesPeak = arena_.committedBytesPeak();
-  statistics.reservedBytes = arena_.reservedBytes();
-  statistics.copiedBytes = arena_.copiedBytes();
+  statistics.kv = kv_.figures();
   statistics.prefillTokens = prefillTokens_;
   statistics.decodeSteps = decodeSteps_;
   statistics.decodeTokens = decodeTokens_;
@@ -173,9 +169,9 @@ void Rows::decodeOnce(std::size_t count, std::vector<std::vector<TokenChoice>>& 
     provide(row, rows_[row]->length + 1);
     decodeInputs_.push_back({*rows_[row]->pending, rows_[row]->length});
   }
-  const float* logits = stepper_.decode(decodeInputs_);  // [count, V]
+  stepper_.decode(decodeInputs_);
   for (std::size_t row = 0; row < count; row++)
-    choices[row].push_back(rows_[row]->sampler.choose(logits + row * shape_.vocabularySize, scratch_));
+    choices[row].push_back(rows_[row]->sampler.choose(stepper_.rowLogits(row), scratch_));
   for (std::size_t row = 0; row < count; row++) {
     const std::int32_t token = choices[row].back().token;
     rows_[row]->length++;
@@ -222,14 +218,16 @@ void Rows::checkRoom(std::size_t index, std::size_t tokens) const {
 
 void Rows::provide(std::size_t row, std::size_t positions) {
   try {
-    arena_.resize(row, positions);
+    kv_.resize(row, positions);
+  } catch (const Failure&) {
+    throw;
   } catch (const std::runtime_error& error) {
     throw Failure(code::runtimeStep, std::string("No memory for more KV positions: ") + error.what());
   }
 }
 
 /** Returns the memory that a failed call provided and nothing holds. */
-void Rows::fitMemory(std::size_t row) { arena_.resize(row, rows_[row]->length); }
+void Rows::fitMemory(std::size_t row) { kv_.resize(row, rows_[row]->length); }
 
 std::size_t Rows::rowsOpen() const {
   return static_cast<std::size_t>(

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "../kv/kv_arena.h"
+#include "../kv/kv_store.h"
 #include "../model_shape.h"
 #include "../sampling/sampler.h"
 #include "stepper.h"
@@ -28,10 +28,7 @@ struct RunnerStatistics {
   std::size_t bytesPerToken;
   std::size_t tokensHeld;
   std::size_t tokensHeldPeak;
-  std::size_t committedBytes;
-  std::size_t committedBytesPeak;
-  std::size_t reservedBytes;
-  std::size_t copiedBytes;
+  KvFigures kv;
   std::uint64_t prefillTokens;
   std::uint64_t decodeSteps;
   std::uint64_t decodeTokens;
@@ -40,8 +37,8 @@ struct RunnerStatistics {
 /** Every method throws a Failure and then leaves all rows as they were. */
 class Rows {
  public:
-  /** The stepper and the arena must outlive the rows. */
-  Rows(Stepper& stepper, KvArena& arena, const ModelShape& shape, std::size_t maxRows);
+  /** The stepper and the store must outlive the rows. */
+  Rows(Stepper& stepper, KvStore& kv, const ModelShape& shape, std::size_t maxRows);
 
   void open(double row, RowOptions options);
   std::optional<TokenChoice> prefill(double row, const Tokens& tokens, bool sample);
@@ -77,10 +74,9 @@ class Rows {
   void notePeaks();
 
   Stepper& stepper_;
-  KvArena& arena_;
+  KvStore& kv_;
   ModelShape shape_;
   std::vector<std::optional<Row>> rows_;
-  std::vector<float> prefillLogits_;  // [V]
   std::vector<DecodeInput> decodeInputs_;
   SamplingScratch scratch_;
   std::size_t rowsOpenPeak_ = 0;

@@ -1,14 +1,17 @@
-// Whole sequences computed apart from the open rows, in one spare row of the arena: scoring and embedding.
+// Whole sequences computed apart from the open rows, in one row of their own: scoring and embedding.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
-#include "../kv/kv_arena.h"
+#include "../kv/kv_store.h"
 #include "../model_shape.h"
 #include "stepper.h"
 
 namespace inhouse {
+
+/** Positions whose logits are computed at once: 64 * 50 257 floats are 13 MB. */
+inline constexpr std::size_t scoreTokens = 64;
 
 /** Where the results of a scoring go: memory that the caller provides, n = tokens - from. */
 struct ScoreOutput {
@@ -19,8 +22,8 @@ struct ScoreOutput {
 
 class SequencePass {
  public:
-  /** `row` is free for this alone. The stepper and the arena must outlive the pass. */
-  SequencePass(Stepper& stepper, KvArena& arena, const ModelShape& shape, std::size_t row);
+  /** Row 0 of the store is for this alone. The stepper and the store must outlive the pass. */
+  SequencePass(Stepper& stepper, KvStore& kv, const ModelShape& shape) : stepper_(stepper), kv_(kv), shape_(shape) {}
 
   /** Scores tokens[from..], each given all tokens before it; 1 <= from < tokens.size() <= context length. */
   void score(const std::vector<std::int32_t>& tokens, std::size_t from, const ScoreOutput& output);
@@ -30,9 +33,8 @@ class SequencePass {
 
  private:
   Stepper& stepper_;
-  KvArena& arena_;
+  KvStore& kv_;
   ModelShape shape_;
-  std::size_t row_;
 };
 
 }  // namespace inhouse

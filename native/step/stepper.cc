@@ -4,110 +4,259 @@
 #include <algorithm>
 #include <numeric>
 
+#include "../failure.h"
+
 namespace inhouse {
 namespace {
 
 std::int64_t dim(std::size_t size) { return static_cast<std::int64_t>(size); }
 
+/** Where the inputs lie in their buffer, which has room for `tokens` tokens. */
+struct InputOffsets {
+  explicit InputOffsets(std::size_t tokens)
+      : positions(tokens * sizeof(std::int64_t)), logitsIndex(2 * positions), seqlens(3 * positions) {}
+  std::size_t bytes(std::size_t rows) const { return seqlens + rows * sizeof(std::int32_t); }
+
+  std::size_t ids = 0;
+  std::size_t positions, logitsIndex, seqlens;
+};
+
+/** Where the candidates of `rows` rows lie in their buffer. */
+struct CandidateOffsets {
+  CandidateOffsets(std::size_t rows, std::size_t count)
+      : logits(rows * count * sizeof(std::int32_t)), logprobs(2 * logits), bytes(logprobs + rows * sizeof(float)) {}
+
+  std::size_t tokens = 0;
+  std::size_t logits, logprobs, bytes;
+};
+
 }  // namespace
 
-Stepper::Stepper(Session& session, const KvArena& arena, const ModelShape& shape, std::size_t maxRows)
+Stepper::Stepper(Session& session, DeviceMemory* device, const KvStore& kv, const ModelShape& shape,
+                 const GraphForm& form, const StepLimits& limits)
     : session_(session),
-      arena_(arena),
+      device_(device),
+      kv_(kv),
       shape_(shape),
+      form_(form),
+      limits_(limits),
       names_(shape.layers),
-      inputIds_(std::max(maxRows, chunkTokens)),
-      positionIds_(inputIds_.size()),
-      seqlensK_(maxRows),
-      logitsIndex_(inputIds_.size()),
-      logits_(maxRows * shape.vocabularySize),
-      decodeSteps_(maxRows + 1) {}
+      tokens_(std::max(limits.rows, chunkTokens)),
+      inputs_(session, device, InputOffsets(tokens_).bytes(limits.rows)),
+      decodeSteps_(limits.rows + 1) {}
 
-const float* Stepper::decode(const std::vector<DecodeInput>& inputs) {
+void Stepper::decode(const std::vector<DecodeInput>& inputs) {
+  followKv();
   const std::size_t rows = inputs.size();
-  std::size_t longest = 0;
-  for (std::size_t row = 0; row < rows; row++) {
-    const auto& [token, past] = inputs[row];
-    inputIds_[row] = token;
-    positionIds_[row] = dim(past);
-    seqlensK_[row] = static_cast<std::int32_t>(past);
-    logitsIndex_[row] = dim(row);
-    longest = std::max(longest, past);
+  if (const std::size_t padded = rowsOfGraph(rows)) {
+    fillDecode(inputs, padded);
+    if (runAsGraph(padded)) return;
   }
-  totalSequenceLength_ = static_cast<std::int32_t>(longest + 1);
-
-  auto& step = decodeSteps_[rows];
-  if (!step) step = bindDecode(rows);
-  session_.run(step->binding);
-  return logits_.data();
+  fillDecode(inputs, rows);
+  session_.run(decodeStep(rows).binding);
 }
 
 void Stepper::append(const ChunkInput& chunk) {
+  followKv();
   const std::size_t total = chunk.past + chunk.count;
-  std::copy_n(chunk.tokens, chunk.count, inputIds_.begin());
-  std::iota(positionIds_.begin(), positionIds_.begin() + dim(chunk.count), dim(chunk.past));
-  seqlensK_[0] = static_cast<std::int32_t>(total - 1);
+  const std::size_t logitsRows = std::max<std::size_t>(chunk.logitsRows, device_ != nullptr ? 1 : 0);  // K is not 0 there
+  const InputOffsets at(tokens_);
+  std::copy_n(chunk.tokens, chunk.count, inputs_.hostSide<std::int64_t>(at.ids));
+  auto* positions = inputs_.hostSide<std::int64_t>(at.positions);
+  std::iota(positions, positions + chunk.count, dim(chunk.past));
+  auto* logitsIndex = inputs_.hostSide<std::int64_t>(at.logitsIndex);
+  std::iota(logitsIndex, logitsIndex + logitsRows, dim(chunk.count - logitsRows));
+  *inputs_.hostSide<std::int32_t>(at.seqlens) = static_cast<std::int32_t>(total - 1);
   totalSequenceLength_ = static_cast<std::int32_t>(total);
-  std::iota(logitsIndex_.begin(), logitsIndex_.begin() + dim(chunk.logitsRows), dim(chunk.count - chunk.logitsRows));
+  inputs_.send(at.bytes(limits_.rows));
 
-  if (chunk.row >= rowViews_.size()) rowViews_.resize(chunk.row + 1);
-  auto& kv = rowViews_[chunk.row];
-  if (!kv) kv = std::make_unique<KvView>(view(chunk.row, 1));
+  if (chunk.row >= rowTensors_.size()) rowTensors_.resize(chunk.row + 1);
+  auto& kv = rowTensors_[chunk.row];
+  if (!kv) kv = std::make_unique<KvTensors>(kvTensors(chunk.row, 1));
 
   BoundStep step;
-  bindInputs(step, 1, chunk.count, chunk.logitsRows);
-  // Always an output, if an empty one: a run that asks for nothing is refused.
-  float* logits = chunk.logitsRows > 0 ? chunk.logits : logits_.data();
-  bindOutput(step, GraphNames::logits, logits, {dim(chunk.logitsRows), dim(shape_.vocabularySize)});
-  if (chunk.hidden != nullptr)
-    bindOutput(step, GraphNames::hidden, chunk.hidden, {1, dim(chunk.count), dim(shape_.width)});
+  bindInputs(step, 1, chunk.count, logitsRows);
+  bindLogits(step, logitsRows);  // an empty one too: a run that asks for nothing is refused
+  if (chunk.hidden) bindHidden(step, chunk.count);
   bindKv(step, *kv);
   session_.run(step.binding);
+  logitsRows_ = logitsRows;
+  candidatesFetched_ = false;
 }
 
-std::unique_ptr<Stepper::BoundStep> Stepper::bindDecode(std::size_t rows) {
-  auto step = std::make_unique<BoundStep>();
+RowLogits Stepper::rowLogits(std::size_t row) {
+  RowLogits result;
+  if (form_.candidates > 0) {
+    const CandidateOffsets at(logitsRows_, form_.candidates);
+    if (!candidatesFetched_) fetch(*candidates_, 0, at.bytes);
+    candidatesFetched_ = true;
+    result.candidates.tokens = candidates_->hostSide<std::int32_t>(at.tokens) + row * form_.candidates;
+    result.candidates.logits = candidates_->hostSide<float>(at.logits) + row * form_.candidates;
+    result.candidates.logprob = candidates_->hostSide<float>(at.logprobs)[row];
+    result.candidates.count = form_.candidates;
+  }
+  result.all = [this, row] {
+    const std::size_t bytes = shape_.vocabularySize * sizeof(float);
+    fetch(*logits_, row * bytes, bytes);
+    return logits_->hostSide<const float>(row * bytes);
+  };
+  return result;
+}
+
+const float* Stepper::logits(std::size_t rows) {
+  fetch(*logits_, 0, rows * shape_.vocabularySize * sizeof(float));
+  return logits_->hostSide<const float>(0);
+}
+
+const float* Stepper::hidden(std::size_t count) {
+  fetch(*hidden_, 0, count * shape_.width * sizeof(float));
+  return hidden_->hostSide<const float>(0);
+}
+
+void Stepper::fetch(StepBuffer& buffer, std::size_t offset, std::size_t bytes) {
+  buffer.fetch(offset, bytes);
+  if (device_ != nullptr) fetchedBytes_ += bytes;
+}
+
+/** With `rows` beyond the inputs: those get a token at position 0, which nobody reads. */
+void Stepper::fillDecode(const std::vector<DecodeInput>& inputs, std::size_t rows) {
+  const InputOffsets at(tokens_);
+  std::size_t longest = 0;
+  for (std::size_t row = 0; row < rows; row++) {
+    const auto& [token, past] = row < inputs.size() ? inputs[row] : DecodeInput{0, 0};
+    inputs_.hostSide<std::int64_t>(at.ids)[row] = token;
+    inputs_.hostSide<std::int64_t>(at.positions)[row] = dim(past);
+    inputs_.hostSide<std::int64_t>(at.logitsIndex)[row] = dim(row);
+    inputs_.hostSide<std::int32_t>(at.seqlens)[row] = static_cast<std::int32_t>(past);
+    longest = std::max(longest, past);
+  }
+  totalSequenceLength_ = static_cast<std::int32_t>(longest + 1);
+  inputs_.send(at.bytes(limits_.rows));
+  logitsRows_ = rows;
+  candidatesFetched_ = false;
+}
+
+/**
+ * Rows of the CUDA graph that serves a decode step, 0 for none: the next power of two, so that few graphs serve all steps.
+ * The rows that are too many get a token, so they must hold nothing.
+ */
+std::size_t Stepper::rowsOfGraph(std::size_t rows) const {
+  if (!session_.capturesGraphs()) return 0;
+  std::size_t padded = 1;
+  while (padded < rows) padded *= 2;
+  padded = std::min(padded, limits_.rows);
+  for (std::size_t row = rows; row < padded; row++)
+    if (!kv_.isSpare(row)) return 0;
+  return padded;
+}
+
+/** False when it failed: then graphs are given up, and the step is still to be done. */
+bool Stepper::runAsGraph(std::size_t rows) {
+  BoundStep& step = decodeStep(rows);
+  if (step.cudaGraph == Session::noGraph) step.cudaGraph = ++cudaGraphs_;
+  // The graph keeps the value of its capture, so it is one that all steps until the next generation can do with.
+  totalSequenceLength_ = static_cast<std::int32_t>(kvCapacity_);
+  try {
+    session_.run(step.binding, step.cudaGraph);
+    return true;
+  } catch (const Failure& failure) {
+    session_.giveUpGraphs(failure.what());
+    return false;
+  }
+}
+
+/** Forgets what refers to KV blocks that are no more. */
+void Stepper::followKv() {
+  if (kvGeneration_ == kv_.generation()) return;
+  kvGeneration_ = kv_.generation();
+  for (auto& step : decodeSteps_) step.reset();
+  rowTensors_.clear();
+  kvCapacity_ = kv_.keys(0, 0).capacity;
+  for (std::size_t layer = 0; layer < shape_.layers; layer++)
+    kvCapacity_ = std::min({kvCapacity_, kv_.keys(layer, 0).capacity, kv_.values(layer, 0).capacity});
+}
+
+Stepper::BoundStep& Stepper::decodeStep(std::size_t rows) {
+  auto& step = decodeSteps_[rows];
+  if (step) return *step;
+  step = std::make_unique<BoundStep>();
   bindInputs(*step, rows, 1, rows);
-  bindOutput(*step, GraphNames::logits, logits_.data(), {dim(rows), dim(shape_.vocabularySize)});
-  step->kv = view(0, rows);
+  bindLogits(*step, rows);
+  step->kv = kvTensors(0, rows);
   bindKv(*step, step->kv);
-  return step;
+  return *step;
 }
 
-Stepper::KvView Stepper::view(std::size_t firstRow, std::size_t count) const {
-  const std::vector<std::int64_t> shape = {dim(count), dim(shape_.heads), dim(arena_.capacity()),
-                                           dim(shape_.headSize)};
-  KvView kv;
+Stepper::KvTensors Stepper::kvTensors(std::size_t firstRow, std::size_t count) const {
+  const ElementType type = form_.kvElementBytes == 2 ? ElementType::float16 : ElementType::float32;
+  const auto tensor = [&](const KvBlock& block) {
+    const std::vector<std::int64_t> shape =
+        form_.separateHeads
+            ? std::vector<std::int64_t>{dim(count), dim(shape_.heads), dim(block.capacity), dim(shape_.headSize)}
+            : std::vector<std::int64_t>{dim(count), dim(block.capacity), dim(shape_.width)};
+    return session_.deviceTensor(block.data, type, shape);
+  };
+  KvTensors kv;
   for (std::size_t layer = 0; layer < shape_.layers; layer++) {
-    kv.keys.push_back(session_.tensor(reinterpret_cast<float*>(arena_.keys(layer, firstRow)), shape));
-    kv.values.push_back(session_.tensor(reinterpret_cast<float*>(arena_.values(layer, firstRow)), shape));
+    kv.keys.push_back(tensor(kv_.keys(layer, firstRow)));
+    kv.values.push_back(tensor(kv_.values(layer, firstRow)));
   }
   return kv;
 }
 
 void Stepper::bindInputs(BoundStep& step, std::size_t rows, std::size_t tokensPerRow, std::size_t logitsRows) {
-  const auto bind = [&](const char* name, auto* data, const std::vector<std::int64_t>& shape) {
-    step.tensors.push_back(session_.tensor(data, shape));
+  const auto bind = [&](const char* name, Handle<OrtValue> tensor) {
+    step.tensors.push_back(std::move(tensor));
     step.binding.input(name, step.tensors.back().get());
   };
-  bind(GraphNames::inputIds, inputIds_.data(), {dim(rows), dim(tokensPerRow)});
-  bind(GraphNames::positionIds, positionIds_.data(), {dim(rows), dim(tokensPerRow)});
-  bind(GraphNames::seqlensK, seqlensK_.data(), {dim(rows)});
-  bind(GraphNames::totalSequenceLength, &totalSequenceLength_, {});
-  bind(GraphNames::logitsIndex, logitsIndex_.data(), {dim(logitsRows)});
+  const auto shared = [&](std::size_t offset, ElementType type, const std::vector<std::int64_t>& shape) {
+    return session_.deviceTensor(inputs_.graphSide(offset), type, shape);
+  };
+  const InputOffsets at(tokens_);
+  bind(GraphNames::inputIds, shared(at.ids, ElementType::int64, {dim(rows), dim(tokensPerRow)}));
+  bind(GraphNames::positionIds, shared(at.positions, ElementType::int64, {dim(rows), dim(tokensPerRow)}));
+  bind(GraphNames::seqlensK, shared(at.seqlens, ElementType::int32, {dim(rows)}));
+  bind(GraphNames::totalSequenceLength, session_.tensor(&totalSequenceLength_, ElementType::int32, {}));
+  bind(GraphNames::logitsIndex, shared(at.logitsIndex, ElementType::int64, {dim(logitsRows)}));
 }
 
-void Stepper::bindOutput(BoundStep& step, const char* name, float* data, const std::vector<std::int64_t>& shape) {
-  step.tensors.push_back(session_.tensor(data, shape));
-  step.binding.output(name, step.tensors.back().get());
+void Stepper::bindLogits(BoundStep& step, std::size_t rows) {
+  if (!logits_) logits_.emplace(session_, device_, limits_.logitsRows * shape_.vocabularySize * sizeof(float));
+  bindOutput(step, GraphNames::logits, logits_->graphSide(0), ElementType::float32,
+             {dim(rows), dim(shape_.vocabularySize)});
+  const std::size_t count = form_.candidates;
+  if (count == 0) return;
+  if (!candidates_) candidates_.emplace(session_, device_, CandidateOffsets(limits_.logitsRows, count).bytes);
+  const CandidateOffsets at(rows, count);
+  bindOutput(step, GraphNames::topIds, candidates_->graphSide(at.tokens), ElementType::int32, {dim(rows), dim(count)});
+  bindOutput(step, GraphNames::topLogits, candidates_->graphSide(at.logits), ElementType::float32,
+             {dim(rows), dim(count)});
+  bindOutput(step, GraphNames::topLogprob, candidates_->graphSide(at.logprobs), ElementType::float32, {dim(rows), 1});
 }
 
-void Stepper::bindKv(BoundStep& step, const KvView& kv) {
-  // Inputs only: CachedAttention writes the new positions where they belong.
+void Stepper::bindHidden(BoundStep& step, std::size_t tokens) {
+  if (!hidden_) hidden_.emplace(session_, device_, chunkTokens * shape_.width * sizeof(float));
+  bindOutput(step, GraphNames::hidden, hidden_->graphSide(0), ElementType::float32,
+             {1, dim(tokens), dim(shape_.width)});
+}
+
+void Stepper::bindKv(BoundStep& step, const KvTensors& kv) {
   for (std::size_t layer = 0; layer < shape_.layers; layer++) {
-    step.binding.input(names_.pastKey(layer), kv.keys[layer].get());
-    step.binding.input(names_.pastValue(layer), kv.values[layer].get());
+    OrtValue* keys = kv.keys[layer].get();
+    OrtValue* values = kv.values[layer].get();
+    step.binding.input(names_.pastKey(layer), keys);
+    step.binding.input(names_.pastValue(layer), values);
+    if (device_ == nullptr) continue;  // CachedAttention writes the new positions where they belong
+    // Past and present are the same tensor, so the graph's attention writes the new positions only, in place.
+    step.binding.output(names_.presentKey(layer), keys);
+    step.binding.output(names_.presentValue(layer), values);
   }
+}
+
+void Stepper::bindOutput(BoundStep& step, const char* name, std::byte* data, ElementType type,
+                         const std::vector<std::int64_t>& shape) {
+  step.tensors.push_back(session_.deviceTensor(data, type, shape));
+  step.binding.output(name, step.tensors.back().get());
 }
 
 }  // namespace inhouse

@@ -1,15 +1,19 @@
-// Runs the graph over rows of the KV arena: one new token for each of the first n rows, or a chunk of one row.
-// All memory that a steady decode step touches is allocated before it; the caller keeps lengths and decides.
+// Runs the graph over rows of a KV store: one new token for each of the first n rows, or a chunk of one row.
+// All memory that a steady decode step touches is allocated before it, at addresses that stay; the caller keeps lengths
+// and decides. Results are valid until the next step.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
-#include "../kv/kv_arena.h"
+#include "../kv/kv_store.h"
 #include "../model_shape.h"
 #include "../ort/session.h"
+#include "../sampling/row_logits.h"
 #include "graph_names.h"
+#include "step_buffer.h"
 
 namespace inhouse {
 
@@ -29,57 +33,92 @@ struct ChunkInput {
   const std::int32_t* tokens;  // [S]
   std::size_t count;           // S, at most chunkTokens
   std::size_t past;
-  /** Where to put the logits of the last `logitsRows` tokens, [logitsRows, V]. */
-  float* logits = nullptr;
+  /** The last so many tokens get logits. */
   std::size_t logitsRows = 0;
-  /** Where to put the final hidden states, [S, D]; null when they are not wanted. */
-  float* hidden = nullptr;
+  /** The final hidden states are wanted. */
+  bool hidden = false;
+};
+
+/** The most of a step. */
+struct StepLimits {
+  std::size_t rows;
+  std::size_t logitsRows;
 };
 
 class Stepper {
  public:
-  /** Decodes at most `maxRows` rows at once. The session and the arena must outlive the stepper. */
-  Stepper(Session& session, const KvArena& arena, const ModelShape& shape, std::size_t maxRows);
+  /** `device` is null where the graph computes in host memory. What is referred to must outlive the stepper. */
+  Stepper(Session& session, DeviceMemory* device, const KvStore& kv, const ModelShape& shape, const GraphForm& form,
+          const StepLimits& limits);
 
-  /**
-   * Appends inputs[r].token to row r, for r < n: returns logits [n, V], valid until the next call.
-   * Throws a Failure (INHOUSE_RUNTIME_STEP).
-   */
-  const float* decode(const std::vector<DecodeInput>& inputs);
+  /** Appends inputs[r].token to row r, for r < n, which gives n rows of logits. Throws a Failure (INHOUSE_RUNTIME_STEP). */
+  void decode(const std::vector<DecodeInput>& inputs);
 
   /** Appends a chunk to its row. Throws a Failure (INHOUSE_RUNTIME_STEP). */
   void append(const ChunkInput& chunk);
 
+  /** One row of the last step's logits. */
+  RowLogits rowLogits(std::size_t row);
+
+  /** The first `rows` rows of the last step's logits, [rows, V]. */
+  const float* logits(std::size_t rows);
+
+  /** Bytes of results that came from a device, since the beginning. */
+  std::uint64_t fetchedBytes() const { return fetchedBytes_; }
+
+  /** The hidden states of the last step's `count` tokens, [count, D]. */
+  const float* hidden(std::size_t count);
+
  private:
   /** The K and V of neighbouring rows, all layers. The graph reads and updates them where they are. */
-  struct KvView {
+  struct KvTensors {
     std::vector<Handle<OrtValue>> keys, values;  // [layers] of [count, heads, capacity, headSize]
   };
   /** A binding with the tensors that it refers to. */
   struct BoundStep {
     Binding binding;
     std::vector<Handle<OrtValue>> tensors;
-    KvView kv;
+    KvTensors kv;
+    int cudaGraph = Session::noGraph;
   };
 
-  KvView view(std::size_t firstRow, std::size_t count) const;
-  std::unique_ptr<BoundStep> bindDecode(std::size_t rows);
+  void fillDecode(const std::vector<DecodeInput>& inputs, std::size_t rows);
+  std::size_t rowsOfGraph(std::size_t rows) const;
+  bool runAsGraph(std::size_t rows);
+  void followKv();
+  void fetch(StepBuffer& buffer, std::size_t offset, std::size_t bytes);
+  BoundStep& decodeStep(std::size_t rows);
+  KvTensors kvTensors(std::size_t firstRow, std::size_t count) const;
   void bindInputs(BoundStep& step, std::size_t rows, std::size_t tokensPerRow, std::size_t logitsRows);
-  void bindOutput(BoundStep& step, const char* name, float* data, const std::vector<std::int64_t>& shape);
-  void bindKv(BoundStep& step, const KvView& kv);
+  void bindLogits(BoundStep& step, std::size_t rows);
+  void bindHidden(BoundStep& step, std::size_t tokens);
+  void bindKv(BoundStep& step, const KvTensors& kv);
+  void bindOutput(BoundStep& step, const char* name, std::byte* data, ElementType type,
+                  const std::vector<std::int64_t>& shape);
 
   Session& session_;
-  const KvArena& arena_;
+  DeviceMemory* device_;
+  const KvStore& kv_;
   ModelShape shape_;
+  GraphForm form_;
+  StepLimits limits_;
   GraphNames names_;
-  std::vector<std::int64_t> inputIds_;     // [B, S]
-  std::vector<std::int64_t> positionIds_;  // [B, S]
-  std::vector<std::int32_t> seqlensK_;     // [B]
-  std::int32_t totalSequenceLength_ = 0;
-  std::vector<std::int64_t> logitsIndex_;  // [K]
-  std::vector<float> logits_;              // [maxRows, V]
+
+  std::size_t tokens_;  // the most of a step
+  StepBuffer inputs_;   // ids [tokens_] int64, positions [tokens_] int64, logits index [tokens_] int64, seqlens [rows] int32
+  std::int32_t totalSequenceLength_ = 0;  // stays on the host: the graph's kernels read it there
+  std::optional<StepBuffer> logits_;      // [limits_.logitsRows, V] float32
+  std::optional<StepBuffer> candidates_;  // of K rows: tokens [K, C] int32, logits [K, C] float32, logprob [K] float32
+  std::optional<StepBuffer> hidden_;      // [chunkTokens, D] float32
+  std::size_t logitsRows_ = 0;            // K of the last step
+  bool candidatesFetched_ = false;
+  std::uint64_t fetchedBytes_ = 0;
+
+  std::uint64_t kvGeneration_ = 0;
+  std::size_t kvCapacity_ = 0;                           // positions that every block has
+  int cudaGraphs_ = 0;                                   // numbers given
   std::vector<std::unique_ptr<BoundStep>> decodeSteps_;  // by number of rows, made on first use
-  std::vector<std::unique_ptr<KvView>> rowViews_;        // by row, made on first use
+  std::vector<std::unique_ptr<KvTensors>> rowTensors_;   // by row, made on first use
 };
 
 }  // namespace inhouse

@@ -26,7 +26,7 @@ export function benchProgress(): BenchProgressDisplay {
 }
 
 function describe({ repetition, repetitions, setup, doing }: BenchProgress): string {
-  const where = `Repetition ${repetition + 1} of ${repetitions}: ${setup.runner}, ${setup.precision}, threads ${setup.threads}`;
+  const where = `Repetition ${repetition + 1} of ${repetitions}: ${setup.runner}, ${setup.precision}, ${setup.device}, threads ${setup.threads}`;
   if (doing === 'load' || doing === 'quantize') return `${where}, ${doing}`;
   if (doing.phase === 'prefill') return `${where}, prefill, prompt ${doing.prompt}`;
   return `${where}, decode, batch ${doing.batch}, depth ${doing.depth}, steps per call ${doing.stepsPerCall}`;

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ServeLoadOptions, Suite } from '../../bench/serve-load/bench.js';
 import { PRECISIONS, parsePrecision } from '../graph/precision.js';
+import type { DeviceChoice } from '../runtime/device.js';
 import { checkOutput, type SubjectFlags, subjectOf, writeOutput } from './bench-files.js';
 import { counts, MOST, toCount, toWords } from './counts.js';
 import { usageError } from './failure.js';
@@ -29,6 +30,7 @@ interface ServeLoadFlags extends SubjectFlags {
   readonly precision: string;
   readonly threads: number;
   readonly runner: string;
+  readonly device: DeviceChoice;
   readonly json?: boolean;
   readonly output?: string;
 }
@@ -100,6 +102,7 @@ export function addBenchServeLoad(bench: Command): void {
     .option('--quick', 'shorten a suite')
     .option('-t, --threads <count>', 'threads that compute', toCount(1, MOST.threads), availableParallelism())
     .option('--precision <name>', `one of ${PRECISIONS.join(', ')}, or a mix`, 'fp32')
+    .option('--device <name>', 'cpu, cuda, cuda:1, ...', 'cpu')
     .option('--runner <kind>', 'native, portable, or auto for the fastest there is', 'auto')
     .option('--json', 'print one JSON object instead of tables')
     .option('--output <file>', 'also write the JSON object to this file')
@@ -148,6 +151,7 @@ async function optionsOf(flags: ServeLoadFlags): Promise<ServeLoadOptions> {
     setup: {
       precision: parsePrecision(flags.precision),
       runner: runnerKind(flags.runner),
+      device: flags.device,
       threads: flags.threads,
     },
     ...(goodput && { goodput: parseGoodput(goodput) }),

@@ -13,9 +13,10 @@ import { addModelFlags } from './flags.js';
 import { writeLine } from './output.js';
 import { stopSignal } from './stop-signal.js';
 
-interface BenchFlags extends SubjectFlags, Omit<BenchOptions, 'runners' | 'precisions'> {
+interface BenchFlags extends SubjectFlags, Omit<BenchOptions, 'runners' | 'precisions' | 'devices'> {
   readonly precision: readonly string[];
   readonly runner: readonly string[];
+  readonly device: readonly string[];
   readonly json?: boolean;
   readonly output?: string;
 }
@@ -52,6 +53,11 @@ export function addBench(program: Command): void {
         .argParser(toWords)
         .default(['auto'], 'auto'),
     )
+    .addOption(
+      new Option('--device <names>', 'cpu, cuda, cuda:1, cuda+graphs, ...')
+        .argParser(toWords)
+        .default(['cpu'], 'cpu'),
+    )
     .option('--json', 'print one JSON object instead of tables')
     .option('--output <file>', 'also write the JSON object to this file')
     .addHelpText('after', '\nLists are separated by commas: -p 64,512 -b 1,16. See docs/bench.md.')
@@ -62,19 +68,21 @@ export function addBench(program: Command): void {
 
 async function run(flags: BenchFlags): Promise<void> {
   const { runnerKind } = await import('../../bench/run/runners.js');
+  const { deviceLabel } = await import('../../bench/run/devices.js');
   const options: BenchOptions = {
     ...flags,
     precisions: flags.precision.map((label) => precisionLabel(parsePrecision(label))),
     runners: flags.runner.map(runnerKind),
+    devices: flags.device.map(deviceLabel),
   };
   if (flags.output !== undefined) await checkOutput(flags.output);
 
   const signal = stopSignal();
   const { benchModel } = await import('../../bench/run/bench.js');
-  const { readBandwidth } = await import('../runtime/native/memory.js');
+  const { bandwidthOf } = await import('../../bench/run/bandwidth.js');
   const subject = await subjectOf(flags, signal);
   const progress = benchProgress();
-  const tools = { home: inhouseHome(), signal, readBandwidth, onProgress: progress.onProgress };
+  const tools = { home: inhouseHome(), signal, readBandwidth: bandwidthOf, onProgress: progress.onProgress };
   const report = await benchModel(subject, options, tools).finally(progress.end);
 
   const { printedReport } = await import('../../bench/run/report.js');

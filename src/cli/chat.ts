@@ -29,7 +29,7 @@ export function addChat(program: Command): void {
 }
 
 async function chat(flags: ChatFlags): Promise<void> {
-  const { model: _m, revision: _r, offline: _o, precision: _p, threads: _t, ...sampling } = flags;
+  const { model: _m, revision: _r, offline: _o, precision: _p, device: _d, threads: _t, ...sampling } = flags;
   resolveOptions(sampling, []); // complains before a model is loaded or downloaded
   await using model = await openModel(flags);
   const lines = openLines();

@@ -20,6 +20,7 @@ interface CompareFlags
     Pick<CompareOptions, 'threads' | 'batchSize' | 'nGen' | 'nPrompt' | 'window' | 'repetitions'> {
   readonly precision: readonly string[];
   readonly runner: readonly string[];
+  readonly device: readonly string[];
   readonly text?: string;
   readonly out: string;
   readonly json?: boolean;
@@ -34,7 +35,7 @@ export function addCompare(program: Command): void {
     .option('--offline', 'use no network, only what is on this machine')
     .addOption(words('--precision <names>', 'number formats', ['fp32', 'fp16', 'int8', 'int4']))
     .addOption(words('--runner <kinds>', 'native, portable, or auto for the fastest there is', ['auto']))
-    .addOption(new Option('--device <name>', 'what computes').choices(['cpu']).default('cpu'))
+    .addOption(words('--device <names>', 'cpu, cuda, cuda:1, cuda+graphs, ...', ['cpu']))
     .addOption(
       counts('-t, --threads <counts>', 'threads that compute', 1, MOST.threads, [availableParallelism()]),
     )
@@ -64,11 +65,13 @@ export function addCompare(program: Command): void {
 async function compare(model: string, flags: CompareFlags): Promise<void> {
   const { parsePrecision, precisionLabel } = await import('../graph/precision.js');
   const { runnerKind } = await import('../../bench/run/runners.js');
+  const { deviceLabel } = await import('../../bench/run/devices.js');
   const { requireWritable, writeReport } = await import('../../bench/compare/files.js');
   const options: CompareOptions = {
     ...pick(flags, 'threads', 'batchSize', 'nPrompt', 'nGen', 'window', 'repetitions'),
     precisions: flags.precision.map((word) => precisionLabel(parsePrecision(word))),
     runners: flags.runner.map(runnerKind),
+    devices: flags.device.map(deviceLabel),
   };
   const text = await textOf(flags);
   await requireWritable(flags.out); // complains now, not in half an hour

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { type GpuStatistics, gpuStatistics } from '../runtime/native/memory.js';
 
 export interface CpuFacts {
   readonly model: string;
@@ -24,6 +25,7 @@ export interface GpuFacts {
   readonly name: string;
   readonly driver: string | null;
   readonly memoryBytes: number | null;
+  readonly freeBytes: number | null;
 }
 
 const TELLING_FEATURES = [
@@ -58,23 +60,33 @@ export function memoryFacts(): MemoryFacts {
   };
 }
 
-/** NVIDIA's only; asks its tool, and where that is not installed the driver's own files. */
-export async function gpuFacts(): Promise<readonly GpuFacts[]> {
-  const query = ['--query-gpu=name,driver_version,memory.total', '--format=csv,noheader,nounits'];
+/** NVIDIA's only; asks its tool, where that is not installed its library, and without that the driver's own files. */
+export async function gpuFacts(nvmlFile = ''): Promise<readonly GpuFacts[]> {
+  const query = ['--query-gpu=name,driver_version,memory.total,memory.free', '--format=csv,noheader,nounits'];
   const answer = await promisify(execFile)('nvidia-smi', query, { timeout: NVIDIA_SMI_TIMEOUT_MS }).catch(
     () => undefined,
   );
-  return answer === undefined ? gpusOfDriver() : gpusOfTool(answer.stdout);
+  if (answer !== undefined) return gpusOfTool(answer.stdout);
+  const gpus = await gpuStatistics(nvmlFile);
+  return gpus.length > 0 ? gpus.map(gpuOfLibrary) : gpusOfDriver();
 }
 
-/** One GPU a line: name, driver version, memory in MiB or a word such as [N/A]. */
+/** One GPU a line: name, driver version, memory and what of it is free, in MiB or a word such as [N/A]. */
 export function gpusOfTool(csv: string): readonly GpuFacts[] {
   const lines = csv.split('\n').filter((line) => line.includes(','));
   return lines.map((line) => {
-    const [name = 'unknown', driver = null, memory] = line.split(',').map((cell) => cell.trim());
-    const memoryMib = Number(memory);
-    return { name, driver, memoryBytes: Number.isNaN(memoryMib) ? null : memoryMib * 2 ** 20 };
+    const [name = 'unknown', driver = null, memory, free] = line.split(',').map((cell) => cell.trim());
+    return { name, driver, memoryBytes: bytesOfMib(memory), freeBytes: bytesOfMib(free) };
   });
+}
+
+function bytesOfMib(cell: string | undefined): number | null {
+  const mib = Number(cell);
+  return Number.isNaN(mib) ? null : mib * 2 ** 20;
+}
+
+function gpuOfLibrary({ name, totalBytes, freeBytes }: GpuStatistics): GpuFacts {
+  return { name, driver: null, memoryBytes: totalBytes, freeBytes };
 }
 
 async function gpusOfDriver(): Promise<readonly GpuFacts[]> {
@@ -86,5 +98,6 @@ async function gpusOfDriver(): Promise<readonly GpuFacts[]> {
     name: /^Model:\s*(.+)$/m.exec(text)?.[1] ?? 'unknown',
     driver: null,
     memoryBytes: null,
+    freeBytes: null,
   }));
 }

@@ -2,6 +2,7 @@
 import { hubCacheFolder } from '../checkpoint/hub-cache.js';
 import { inhouseHome } from '../home.js';
 import { packageVersion } from './about.js';
+import { type CudaState, cudaAdvice, cudaState } from './cuda-state.js';
 import {
   type CpuFacts,
   cpuFacts,
@@ -35,6 +36,8 @@ export interface DoctorFacts {
   readonly runtime: RuntimeLibrary | null;
   readonly addon: AddonState;
   readonly providers: readonly ProviderState[];
+  /** Null where ONNX Runtime has no CUDA provider. */
+  readonly cuda: CudaState | null;
   readonly selfTest: SelfTest;
   readonly cpu: CpuFacts;
   readonly memory: MemoryFacts;
@@ -75,12 +78,15 @@ async function collectFacts(): Promise<DoctorFacts> {
     cacheFacts('artefacts', inhouseHome()),
     cacheFacts('models', hubCacheFolder()),
   ]);
+  const providers = await providerStates();
+  const cuda = providers.find(({ name }) => name === 'cuda');
   return {
     version: packageVersion(),
     node: { version: process.version, platform: process.platform, arch: process.arch },
     runtime: runtimeLibrary() ?? null,
     addon: addonState(),
-    providers: await providerStates(),
+    providers,
+    cuda: cuda === undefined ? null : await cudaState(cuda),
     selfTest: await selfTest(), // after the probes, so that they do not slow it down
     cpu,
     memory: memoryFacts(),
@@ -111,23 +117,14 @@ export function problemsOf({ node, runtime, selfTest, caches }: DoctorFacts): re
   return problems;
 }
 
-export function notesOf({
-  runtime,
-  addon,
-  providers,
-  gpus,
-  caches,
-  environment,
-}: DoctorFacts): readonly string[] {
+export function notesOf({ runtime, addon, cuda, gpus, caches, environment }: DoctorFacts): readonly string[] {
   const notes: string[] = [];
   if (!addon.inUse) {
     notes.push(
       'The portable runner is used, which is slower; in a checkout, `node scripts/build-native.mjs` builds the addon.',
     );
   }
-  const cuda = providers.find(({ name }) => name === 'cuda');
-  if (cuda !== undefined && runtime !== null && !cuda.loads) notes.push(cudaAdvice(runtime));
-  else if (gpus.length > 0) notes.push('There is a GPU, but this release computes on the CPU only.');
+  notes.push(...cudaAdvice(cuda, gpus, runtime?.version ?? 'the same version'));
   for (const { holds, folder, writable } of caches) {
     if (holds === 'models' && !writable) {
       notes.push(`${folder} cannot be written to, so no model can be downloaded. Point HF_HOME elsewhere.`);
@@ -136,15 +133,6 @@ export function notesOf({
   if (environment.HF_HUB_OFFLINE)
     notes.push('HF_HUB_OFFLINE is set: unless it says no, nothing is downloaded.');
   return notes;
-}
-
-function cudaAdvice({ version, folder }: RuntimeLibrary): string {
-  return (
-    'This release computes on the CPU only, so nothing is lost by it, but CUDA does not load. It needs ' +
-    'libonnxruntime_providers_{shared,cuda,tensorrt}.so in ' +
-    `${folder} (from the NuGet package Microsoft.ML.OnnxRuntime.Gpu.Linux ${version}), ` +
-    'and CUDA 12 and cuDNN 9 on the library path.'
-  );
 }
 
 async function cacheFacts(holds: CacheFacts['holds'], folder: string): Promise<CacheFacts> {

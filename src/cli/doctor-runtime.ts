@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { LoadOptions } from '../load.js';
 import { onnxRuntimeLibrary } from '../runtime/native/library.js';
 import { nativeAddon } from '../runtime/native.js';
 
@@ -31,7 +32,10 @@ export type SelfTest =
   | { readonly ok: false; readonly reason: string };
 
 const PROBE_TIMEOUT_MS = 20_000;
+/** The first use of a GPU may compile kernels. */
+const SELF_TEST_TIMEOUT_MS = 60_000;
 const SELF_TEST_TOKENS = 4;
+
 /** Undefined when onnxruntime-node is not installed. */
 export function runtimeLibrary(): RuntimeLibrary | undefined {
   const manifest = findManifest();
@@ -65,11 +69,11 @@ export function addonState(): AddonState {
 }
 
 /** Loads the embedded model and generates a few tokens: what has to work, works. */
-export async function selfTest(): Promise<SelfTest> {
+export async function selfTest(options: LoadOptions = { device: 'cpu' }): Promise<SelfTest> {
   const { load } = await import('../load.js');
   try {
     const begunAt = performance.now();
-    await using model = await load();
+    await using model = await load(undefined, options);
     const loadedAt = performance.now();
     const { tokens } = await model.generate('It was', { maxTokens: SELF_TEST_TOKENS, temperature: 0 });
     const generateMs = performance.now() - loadedAt;
@@ -87,12 +91,28 @@ function findManifest(): string | undefined {
   }
 }
 
-function probe(provider: string): Promise<Pick<ProviderState, 'loads' | 'reason'>> {
-  const script = fileURLToPath(new URL('./provider-probe.js', import.meta.url));
+/** The same on the first GPU, in a process of its own. */
+export async function cudaSelfTest(): Promise<SelfTest> {
+  const ended = await runApart('./cuda-self-test.js', SELF_TEST_TIMEOUT_MS);
+  return typeof ended === 'string' ? { ok: false, reason: ended } : (JSON.parse(ended.stdout) as SelfTest);
+}
+
+export async function probe(provider: string): Promise<Pick<ProviderState, 'loads' | 'reason'>> {
+  const ended = await runApart('./provider-probe.js', PROBE_TIMEOUT_MS, provider);
+  return typeof ended === 'string' ? { loads: false, reason: ended } : answerOf(ended.stdout, ended.stderr);
+}
+
+/** Runs a script beside this file to its end; gives what it printed, or why it did not get there. */
+function runApart(
+  script: string,
+  timeoutMs: number,
+  ...args: readonly string[]
+): Promise<{ readonly stdout: string; readonly stderr: string } | string> {
+  const file = fileURLToPath(new URL(script, import.meta.url));
   return new Promise((resolve) => {
-    const options = { timeout: PROBE_TIMEOUT_MS, env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' } };
-    execFile(process.execPath, [script, provider], options, (failure, stdout, stderr) => {
-      resolve(failure ? { loads: false, reason: crashReason(failure) } : answerOf(stdout, stderr));
+    const options = { timeout: timeoutMs, env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' } };
+    execFile(process.execPath, [file, ...args], options, (failure, stdout, stderr) => {
+      resolve(failure ? crashReason(failure, timeoutMs) : { stdout, stderr });
     });
   });
 }
@@ -106,15 +126,10 @@ function answerOf(stdout: string, stderr: string): Pick<ProviderState, 'loads' |
   return { loads: false, reason: loaderSays ?? answer.reason?.replace(failedCheck, '').trim() ?? null };
 }
 
-function crashReason({
-  killed,
-  signal,
-  message,
-}: {
-  killed?: boolean;
-  signal?: string;
-  message: string;
-}): string {
-  if (killed) return `it did not answer within ${PROBE_TIMEOUT_MS / 1000} s`;
+function crashReason(
+  { killed, signal, message }: { killed?: boolean; signal?: string; message: string },
+  timeoutMs: number,
+): string {
+  if (killed) return `it did not answer within ${timeoutMs / 1000} s`;
   return signal ? `trying it ended the process with ${signal}` : message.trim();
 }

@@ -33,6 +33,7 @@ function describe(report: DoctorReport): string {
     ['runner', addon.inUse ? `native, ${addon.detail}` : `portable: ${addon.detail}`],
     ...each('provider', report.providers.map(describeProvider)),
     ['self-test', describeSelfTest(selfTest)],
+    ['cuda', describeCuda(report)],
     ['cpu', `${cpu.model}, ${cpu.available} available`],
     ['cpu features', cpu.features?.join(' ') ?? 'unknown'],
     ['memory', `${formatBytes(memory.totalBytes)}, ${formatBytes(memory.freeBytes)} free${limit}`],
@@ -70,9 +71,17 @@ function describeSelfTest(selfTest: DoctorReport['selfTest']): string {
   return `embedded model loaded in ${loadMs.toFixed(0)} ms, ${tokens} tokens in ${generateMs.toFixed(0)} ms`;
 }
 
-function describeGpu({ name, driver, memoryBytes }: DoctorReport['gpus'][number]): string {
+function describeCuda({ cuda }: DoctorReport): string {
+  if (cuda === null) return 'not on this platform';
+  if (cuda.missing.length > 0) return 'provider not installed';
+  if (!cuda.loads) return `provider does not load: ${cuda.reason}`;
+  return `provider loads, self-test: ${cuda.selfTest === null ? 'not run' : describeSelfTest(cuda.selfTest)}`;
+}
+
+function describeGpu({ name, driver, memoryBytes, freeBytes }: DoctorReport['gpus'][number]): string {
   const memory = memoryBytes === null ? '' : `, ${formatBytes(memoryBytes)}`;
-  return `${name}${memory}${driver === null ? '' : `, driver ${driver}`}`;
+  const free = freeBytes === null ? '' : `, ${formatBytes(freeBytes)} free`;
+  return `${name}${memory}${free}${driver === null ? '' : `, driver ${driver}`}`;
 }
 
 function describeCache({ holds, folder, sizeBytes, writable }: CacheFacts): string {

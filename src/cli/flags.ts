@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { EMBEDDED_MODEL } from '../checkpoint/embedded.js';
 import { PRECISIONS } from '../graph/precision.js';
+import type { DeviceChoice } from '../runtime/device.js';
 
 /** Which model, and how to get it. */
 export interface ModelFlags {
@@ -12,6 +13,7 @@ export interface ModelFlags {
 
 export interface RunFlags extends ModelFlags {
   readonly precision?: string;
+  readonly device?: DeviceChoice;
   readonly threads?: number;
 }
 
@@ -28,6 +30,7 @@ export function addRunFlags(command: Command): Command {
       '--precision <name>',
       `${PRECISIONS.join(', ')}, or a mix such as int4+lm_head:int8 (default: fp32)`,
     )
+    .option('--device <name>', 'cpu, cuda, cuda:1, ..., or auto for the best there is (default: auto)')
     .option('--threads <count>', 'threads that compute (default: all)', toNumber);
 }
 

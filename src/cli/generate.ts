@@ -52,6 +52,7 @@ async function generate(argument: string | undefined, flags: GenerateFlags): Pro
     revision: _r,
     offline: _o,
     precision: _p,
+    device: _d,
     threads: _t,
     json = false,
     stats,

@@ -12,6 +12,7 @@ import { addGenerate } from './generate.js';
 import { addGovernance } from './governance.js';
 import { addModels } from './models.js';
 import { addScore } from './score.js';
+import { addSetup } from './setup.js';
 import { addTokenize } from './tokenize.js';
 
 const program = new Command('inhouse')
@@ -45,6 +46,7 @@ for (const add of [
   addGovernance,
   addBench,
   addCompare,
+  addSetup,
   addDoctor,
 ])
   add(program);

@@ -12,7 +12,7 @@ export async function openModel(flags: RunFlags, signal?: AbortSignal): Promise<
   const progress = progressDisplay();
   try {
     return await load(flags.model, {
-      ...pick(flags, 'revision', 'offline', 'threads'),
+      ...pick(flags, 'revision', 'offline', 'threads', 'device'),
       ...(precision !== undefined && { precision: parsePrecision(precision) }),
       ...(signal && { signal }),
       onProgress: progress.onProgress,

@@ -1,8 +1,8 @@
 // The options of a model's engine, in the words users know from other engines, and what they resolve to.
 import { invalidOption, rule } from '../options.js';
-import type { RunnerInfo } from '../runtime/runner.js';
+import type { DeviceStatistics, RunnerInfo, RunnerStatistics } from '../runtime/runner.js';
 import type { EventListener } from './events.js';
-import { defaultKvLimitBytes } from './kv-memory.js';
+import { defaultKvLimitBytes, deviceKvLimitBytes } from './kv-memory.js';
 
 export interface EngineOptions {
   /** Choices that are computed together; more wait. Default 8. */
@@ -19,8 +19,8 @@ export interface EngineOptions {
   /** Milliseconds that an idle engine waits for maxBatchSize choices before it begins. Default 0: it never waits. */
   readonly batchTimeoutMs?: number;
   /**
-   * Memory that the KV cache may take, finished sequences included. Default: half of what is free after loading, in
-   * the process's control group too.
+   * Memory that the KV cache may take, finished sequences included. Default: half of what is free after loading, on the
+   * GPU where that computes, else in the process's control group too.
    */
   readonly kvMemoryLimitBytes?: number;
   /**
@@ -46,6 +46,8 @@ export interface EngineSettings {
   /** Rows take memory by so many positions. */
   readonly pageTokens: number;
   readonly prefixCacheRows: number;
+  /** What the runner's device said after loading, where it has one. */
+  readonly device: DeviceStatistics | undefined;
   readonly onEvent: EventListener | undefined;
   readonly checkInvariants: boolean;
 }
@@ -68,6 +70,8 @@ const DEFAULT_CACHE_ROWS = 8;
 
 /** A multiple of what a memory page holds of a row, on the systems and head sizes there are. */
 const PAGE_TOKENS = 64;
+/** Rows on a device grow by so many positions. */
+const DEVICE_PAGE_TOKENS = 128;
 
 /** Rows that the runner must have. Throws `INHOUSE_INVALID_OPTION` where two options contradict each other. */
 export function runnerRows(caller: string, options: EngineOptions): number {
@@ -83,22 +87,26 @@ export function runnerRows(caller: string, options: EngineOptions): number {
   return maxBatchSize + (options.prefixCacheRows ?? DEFAULT_CACHE_ROWS);
 }
 
-/** `kvBytesPerToken` is the runner's. Reads how much memory is free. */
+/** `statistics` are the runner's, after loading. Reads how much memory is free in the process. */
 export function resolveEngineOptions(
   options: EngineOptions,
   { kind, contextLength }: Pick<RunnerInfo, 'kind' | 'contextLength'>,
-  kvBytesPerToken: number,
+  { kv, device }: Pick<RunnerStatistics, 'kv' | 'device'>,
 ): EngineSettings {
-  const contextBytes = Math.ceil(contextLength / PAGE_TOKENS) * PAGE_TOKENS * kvBytesPerToken;
+  const pageTokens = device ? DEVICE_PAGE_TOKENS : PAGE_TOKENS;
+  const contextBytes = Math.ceil(contextLength / pageTokens) * pageTokens * kv.bytesPerToken;
+  const limitBytes = () =>
+    device ? deviceKvLimitBytes(contextBytes, device) : defaultKvLimitBytes(contextBytes);
   return {
     ...withDefaults(options),
     chunkSize: options.chunkSize,
     maxWaiting: options.maxWaiting ?? 1024,
     batchTimeoutMs: options.batchTimeoutMs ?? 0,
-    kvLimitBytes: options.kvMemoryLimitBytes ?? defaultKvLimitBytes(contextBytes),
-    kvBytesPerToken,
-    pageTokens: PAGE_TOKENS,
+    kvLimitBytes: options.kvMemoryLimitBytes ?? limitBytes(),
+    kvBytesPerToken: kv.bytesPerToken,
+    pageTokens,
     prefixCacheRows: options.prefixCacheRows ?? (kind === 'native' ? DEFAULT_CACHE_ROWS : 0),
+    device,
     onEvent: options.onEvent,
     checkInvariants: options.checkInvariants ?? false,
   };

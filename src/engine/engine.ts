@@ -1,6 +1,6 @@
 // Runs the requests of all callers of one model together. A loop of steps: plan (scheduler.ts), compute on the runner,
 // hand the tokens out, put the rows in order. Decisions are made elsewhere; this is where they take effect.
-import type { Runner, TokenChoice } from '../runtime/runner.js';
+import type { DeviceStatistics, Runner, TokenChoice } from '../runtime/runner.js';
 import { Answers } from './answers.js';
 import type { EngineSettings } from './engine-options.js';
 import { Entry } from './entry.js';
@@ -46,6 +46,7 @@ export class Engine {
   readonly #pace = new Pace();
   readonly #rows: Rows;
   readonly #waiting = new WaitingQueue<Entry>();
+  #device: DeviceStatistics | undefined;
   #arrivals = 0;
   #admissions = 0;
   /** When the runner's last call ended, in milliseconds. */
@@ -62,6 +63,7 @@ export class Engine {
     this.#runner = runner;
     this.#settings = settings;
     this.#now = now;
+    this.#device = settings.device;
     this.#reports = new Reports(settings.onEvent);
     this.#answers = new Answers(this.#reports);
     this.#kvTokens = Math.floor(settings.kvLimitBytes / settings.kvBytesPerToken);
@@ -113,15 +115,24 @@ export class Engine {
     };
   }
 
+  /** Figures of a device are those of the last time they were asked for: it is the runner that must be asked. */
   metrics(): readonly Metric[] {
     const { kvBytesPerToken, kvLimitBytes } = this.#settings;
+    const device = this.#device;
+    if (device) void this.#readDevice();
     return this.#reports.metrics.snapshot({
       running: this.#rows.running.length,
       waiting: this.#waiting.size,
       kvUsedBytes: claimedTokens(this.#state(), this.#settings) * kvBytesPerToken,
       kvLimitBytes,
       prefix: this.#rows.prefixStatistics,
+      device,
     });
+  }
+
+  async #readDevice(): Promise<void> {
+    const statistics = await this.#runner.statistics().catch(() => undefined); // disposed of, or the device is lost
+    this.#device = statistics?.device ?? this.#device;
   }
 
   async #run(): Promise<void> {

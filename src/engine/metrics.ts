@@ -1,5 +1,6 @@
 // What an engine has done since it was opened, as metrics that any exporter can take over. Names and boundaries of
 // `gen_ai.*` are OpenTelemetry's (GenAI semantic conventions); `inhouse.*` follow vLLM's where it has a word.
+import type { DeviceStatistics } from '../runtime/runner.js';
 import { Histogram, type HistogramData } from './histogram.js';
 import type { Timings } from './request.js';
 import type { PrefixStatistics } from './rows.js';
@@ -16,6 +17,7 @@ export interface EngineGauges {
   readonly kvUsedBytes: number;
   readonly kvLimitBytes: number;
   readonly prefix: PrefixStatistics;
+  readonly device: DeviceStatistics | undefined;
 }
 
 const DURATION_S = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
@@ -145,8 +147,25 @@ export class EngineMetrics {
       counter('inhouse.request_success', '{request}', 'Ended, aborted ones included', this.#successes),
       counter('inhouse.request_failure', '{request}', 'Failed after they were accepted', this.#failures),
       counter('inhouse.request_refused', '{request}', 'Never accepted', this.#refusals),
+      ...(now.device ? deviceGauges(now.device) : []),
     ];
   }
+}
+
+function deviceGauges(device: DeviceStatistics): Metric[] {
+  const { totalBytes, usedBytes, freeBytes, processBytes, weightBytes } = device;
+  const of = (what: string, description: string, bytes: number) =>
+    gauge(`inhouse.device_memory_${what}`, 'By', description, bytes);
+  return [
+    of('total', 'What the GPU has', totalBytes),
+    of('used', 'Taken on the GPU, by all processes', usedBytes),
+    of('free', 'Left on the GPU', freeBytes),
+    ...(processBytes === undefined ? [] : [of('process', 'Taken by this process', processBytes)]),
+    of('weights', "The model's weights, with what loading them took", weightBytes),
+    of('in_use', "The model's weights, KV and workspace", device.inUseBytes),
+    of('in_use_peak', 'The most they were', device.inUsePeakBytes),
+    of('held', 'Taken for them, in use or kept for later', device.heldBytes),
+  ];
 }
 
 function histogram(name: string, unit: string, description: string, { data }: Histogram): Metric {

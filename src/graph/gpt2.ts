@@ -1,23 +1,40 @@
-// GPT-2 as an ONNX graph for ONNX Runtime: one builder for every way the weights can be stored.
+// GPT-2 as an ONNX graph for ONNX Runtime: one builder for every way the weights can be stored, and every form.
 //
 // Per layer (operator contracts: docs/graph.md):
-//   SkipLayerNormalization -> c_attn -> CachedAttention -> c_proj
+//   SkipLayerNormalization -> c_attn -> attention -> c_proj
 //   -> SkipLayerNormalization -> c_fc -> FastGelu | BiasGelu -> c_proj
 // The residual stream is output 3 of each SkipLayerNormalization, which also adds the bias of the projection before it.
 import type { Gpt2Config } from '../checkpoint/config.js';
 import { parameterShapes } from '../checkpoint/parameters.js';
-import { CACHED_ATTENTION, INHOUSE } from './cached-attention.js';
+import { cachedAttention, groupedAttention, scatterAttention } from './attention.js';
+import { writeCandidates } from './candidates.js';
+import type { GraphForm } from './form.js';
 import { io } from './io.js';
 import { DataType } from './onnx-format.js';
-import { GraphWeights, type WeightLocator } from './weights.js';
+import type { StoredWeight } from './quantize/weights-file.js';
+import { GraphWeights } from './weights.js';
 import { GraphWriter, MICROSOFT } from './writer.js';
 
-/** Inputs, outputs and everything between matrices are float32, however the weights are stored. */
-export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8Array {
+const ATTENTION = { cached: cachedAttention, grouped: groupedAttention, scatter: scatterAttention } as const;
+
+/** TensorScatter, and the Attention that goes with it, came with opset 24. */
+const SCATTER_OPSET = 24;
+
+/**
+ * `stored` has the parameters of the checkpoint by their canonical names. Everything between matrices is of the form's
+ * element type, however the weights are stored.
+ */
+export function buildGpt2Graph(
+  config: Gpt2Config,
+  stored: ReadonlyMap<string, StoredWeight>,
+  form: GraphForm,
+): Uint8Array {
   const writer = new GraphWriter();
-  const weights = new GraphWeights(writer, parameterShapes(config), locate);
-  const { layers, heads, headSize, width, vocabularySize } = config;
-  writer.function(CACHED_ATTENTION);
+  const weights = new GraphWeights(writer, parameterShapes(config), stored, form);
+  const { elementType } = weights;
+  const { layers, width, vocabularySize } = config;
+  const attend = ATTENTION[form.attention](writer, config, elementType);
+  const hidden = elementType === DataType.float ? io.hidden : 'hidden.narrow';
 
   writer.input(io.inputIds, DataType.int64, ['B', 'S']);
   writer.input(io.positionIds, DataType.int64, ['B', 'S']);
@@ -29,7 +46,7 @@ export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8
 
   /** Adds `bias` and the residual to x, and normalises: returns the names of [normalised, residual], both [B, S, D]. */
   const addAndNormalise = (x: string, residual: string, norm: string, bias?: string): [string, string] => {
-    const normalised = norm === 'ln_f' ? io.hidden : `${norm}.out`;
+    const normalised = norm === 'ln_f' ? hidden : `${norm}.out`;
     const sum = norm === 'ln_f' ? '' : `${norm}.residual`; // nothing follows the last one
     const inputs = [x, residual, weights.value(`${norm}.weight`), weights.value(`${norm}.bias`)];
     if (bias !== undefined) inputs.push(weights.value(bias));
@@ -44,19 +61,9 @@ export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8
 
   for (let layer = 0; layer < layers; layer++) {
     const h = `h.${layer}`;
-    for (const past of [io.pastKey(layer), io.pastValue(layer)]) {
-      writer.input(past, DataType.float, ['B', heads, 'P', headSize]);
-    }
-    writer.output(io.qkv(layer), DataType.float, ['B', 'S', 3 * width]);
-
+    if (form.qkv) writer.output(io.qkv(layer), DataType.float, ['B', 'S', 3 * width]);
     weights.product(x, `${h}.attn.c_attn.weight`, io.qkv(layer), `${h}.attn.c_attn.bias`);
-    writer.node(
-      CACHED_ATTENTION.name,
-      [io.qkv(layer), io.pastKey(layer), io.pastValue(layer), io.seqlensK, io.totalSequenceLength],
-      [`${h}.attn.out`],
-      { num_heads: heads, scale: { float: config.attentionScales[layer]! } },
-      INHOUSE,
-    );
+    attend(layer, io.qkv(layer), `${h}.attn.out`);
     weights.product(`${h}.attn.out`, `${h}.attn.c_proj.weight`, `${h}.attn.projected`);
     [x, residual] = addAndNormalise(`${h}.attn.projected`, residual, `${h}.ln_2`, `${h}.attn.c_proj.bias`);
 
@@ -69,11 +76,13 @@ export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8
     [x, residual] = addAndNormalise(`${h}.mlp.projected`, residual, nextNorm, `${h}.mlp.c_proj.bias`);
   }
 
+  if (hidden !== io.hidden) writer.node('Cast', [hidden], [io.hidden], { to: DataType.float });
   // Only the wanted rows meet the vocabulary: over all of a long prompt the head would cost more than the layers.
   writer.node('Reshape', [io.hidden, writer.int64('hidden.rows', [-1, width])], ['hidden.flat']);
   writer.node('Gather', ['hidden.flat', io.logitsIndex], ['hidden.wanted']);
   const head = config.tiedEmbeddings ? 'wte.weight' : 'lm_head.weight'; // [V, D]
   weights.product('hidden.wanted', head, io.logits);
+  if (form.candidates > 0) writeCandidates(writer, form.candidates);
 
-  return writer.encode('gpt2');
+  return form.attention === 'scatter' ? writer.encode('gpt2', SCATTER_OPSET) : writer.encode('gpt2');
 }

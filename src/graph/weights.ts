@@ -1,16 +1,20 @@
 // How a graph reads its weights, each the way it is stored: as values, as tables and as matrices.
 //
-//   float       Gather; MatMul or Gemm. Float16 and bfloat16 are widened by a Cast that ONNX Runtime folds at load
+//   float       Gather; MatMul or Gemm. What is stored in another type goes through a Cast that ONNX Runtime folds at load
 //   blockwise   GatherBlockQuantized; MatMulNBits. One table of blocks serves both
 //   channel     DynamicQuantizeMatMul
 //
 // What these operators promise: docs/graph.md.
+import type { GraphForm } from './form.js';
 import { DataType } from './onnx-format.js';
 import { isTransposed, type StoredWeight } from './quantize/weights-file.js';
 import { type ExternalTensor, type GraphWriter, MICROSOFT } from './writer.js';
 
-/** How and where a parameter of the checkpoint, by its canonical name, is stored. */
-export type WeightLocator = (name: string) => StoredWeight;
+/**
+ * What multiplies with the vocabulary is float32 in every form: the logits of GPT-2 lie around -100, where float16 has
+ * steps of 0.06, and first choices would be matters of chance.
+ */
+const TABLES: ReadonlySet<string> = new Set(['wte.weight', 'lm_head.weight']);
 
 /** MatMulNBits then rounds the inputs to 8 bits, block by block, and multiplies integers. */
 const ACCURACY_INT8 = 4;
@@ -18,23 +22,70 @@ const ACCURACY_INT8 = 4;
 export class GraphWeights {
   readonly #writer: GraphWriter;
   readonly #shapes: ReadonlyMap<string, readonly number[]>;
-  readonly #locate: WeightLocator;
+  readonly #stored: ReadonlyMap<string, StoredWeight>;
+  readonly #form: GraphForm;
 
-  /** `shapes` are those of the checkpoint. */
-  constructor(writer: GraphWriter, shapes: ReadonlyMap<string, readonly number[]>, locate: WeightLocator) {
+  /** `shapes` are those of the checkpoint; `stored` is how and where its parameters are stored, all of them. */
+  constructor(
+    writer: GraphWriter,
+    shapes: ReadonlyMap<string, readonly number[]>,
+    stored: ReadonlyMap<string, StoredWeight>,
+    form: GraphForm,
+  ) {
     this.#writer = writer;
     this.#shapes = shapes;
-    this.#locate = locate;
+    this.#stored = stored;
+    this.#form = form;
   }
 
-  /** The name of a float32 value that holds a weight stored as float. */
+  /** Of everything between the matrices. */
+  get elementType(): DataType {
+    return this.#form.elementType === 'float32' ? DataType.float : DataType.float16;
+  }
+
+  /** The name of a value that holds a weight stored as float, in the type it is used in. */
   value(name: string): string {
-    return this.#float32(name, this.#locate(name).data);
+    return this.#float(name, this.#stored.get(name)!.data, this.#typeOf(name));
   }
 
-  /** Looks up rows of a table [rows, D] by `ids` [...]: `output` is float32 [..., D]. */
+  /** Looks up rows of a table [rows, D] by `ids` [...]: `output` is [..., D], of the form's element type. */
   lookUp(name: string, ids: string, output: string): void {
-    const weight = this.#locate(name);
+    if (this.#typeOf(name) === this.elementType) {
+      this.#lookUpInTable(name, ids, output);
+    } else {
+      this.#lookUpInTable(name, ids, `${output}.wide`);
+      this.#writer.node('Cast', [`${output}.wide`], [output], { to: this.elementType });
+    }
+  }
+
+  /**
+   * Multiplies x [..., inputs] with a matrix and adds `bias` [outputs], where there is one: `output` is [..., outputs].
+   * x and output are of the form's element type; for the head, which checkpoints store as [outputs, inputs], they are
+   * float32, and x is [rows, inputs].
+   */
+  product(x: string, name: string, output: string, bias?: string): void {
+    const weight = this.#stored.get(name)!;
+    const addend = bias === undefined ? [] : [this.value(bias)];
+    if (weight.scheme.kind === 'float') this.#floatProduct(x, name, output, addend);
+    else if (weight.scheme.kind === 'channel') {
+      const [scales] = this.#scales(name, weight);
+      const inputs = [x, this.#writer.external(`${name}.data`, weight.data), scales!, '', ...addend];
+      this.#writer.node('DynamicQuantizeMatMul', inputs, [output], {}, MICROSOFT);
+    } else {
+      const { bits, block } = weight.scheme;
+      const [scales, zeroPoints = ''] = this.#scales(name, weight);
+      const data = this.#writer.external(`${name}.data`, weight.data);
+      const inputs = [x, data, scales!, zeroPoints, '', ...addend];
+      const shape = this.#shapes.get(name)!;
+      const [K, N] = isTransposed(name) ? shape : shape.toReversed();
+      const rounding = this.#form.integerProducts ? { accuracy_level: ACCURACY_INT8 } : {};
+      const attributes = { K: K!, N: N!, bits, block_size: block, ...rounding };
+      this.#writer.node('MatMulNBits', inputs, [output], attributes, MICROSOFT);
+    }
+  }
+
+  #lookUpInTable(name: string, ids: string, output: string): void {
+    const weight = this.#stored.get(name)!;
     if (weight.scheme.kind !== 'blockwise') {
       this.#writer.node('Gather', [this.value(name), ids], [output]);
       return;
@@ -55,30 +106,6 @@ export class GraphWeights {
     if (whole !== output) this.#keepFirst(whole, width, output);
   }
 
-  /**
-   * Multiplies x [..., inputs] with a matrix and adds `bias` [outputs], where there is one: `output` is float32
-   * [..., outputs]. For the head, which checkpoints store as [outputs, inputs], x is [rows, inputs].
-   */
-  product(x: string, name: string, output: string, bias?: string): void {
-    const weight = this.#locate(name);
-    const addend = bias === undefined ? [] : [this.value(bias)];
-    if (weight.scheme.kind === 'float') this.#floatProduct(x, name, output, addend);
-    else if (weight.scheme.kind === 'channel') {
-      const [scales] = this.#scales(name, weight);
-      const inputs = [x, this.#writer.external(`${name}.data`, weight.data), scales!, '', ...addend];
-      this.#writer.node('DynamicQuantizeMatMul', inputs, [output], {}, MICROSOFT);
-    } else {
-      const { bits, block } = weight.scheme;
-      const [scales, zeroPoints = ''] = this.#scales(name, weight);
-      const data = this.#writer.external(`${name}.data`, weight.data);
-      const inputs = [x, data, scales!, zeroPoints, '', ...addend];
-      const shape = this.#shapes.get(name)!;
-      const [K, N] = isTransposed(name) ? shape : shape.toReversed();
-      const attributes = { K: K!, N: N!, bits, block_size: block, accuracy_level: ACCURACY_INT8 };
-      this.#writer.node('MatMulNBits', inputs, [output], attributes, MICROSOFT);
-    }
-  }
-
   #floatProduct(x: string, name: string, output: string, addend: readonly string[]): void {
     if (!isTransposed(name)) {
       this.#writer.node('Gemm', [x, this.value(name), ...addend], [output], { transB: 1 });
@@ -92,17 +119,21 @@ export class GraphWeights {
 
   /** Names of the scales and, if there are any, the zero points. */
   #scales(name: string, { scales, zeroPoints }: StoredWeight): string[] {
-    const names = [this.#float32(`${name}.scales`, scales!)];
+    const names = [this.#float(`${name}.scales`, scales!, this.#typeOf(name))];
     if (zeroPoints) names.push(this.#writer.external(`${name}.zero_points`, zeroPoints));
     return names;
   }
 
-  #float32(name: string, tensor: ExternalTensor): string {
-    if (tensor.dtype === DataType.float) return this.#writer.external(name, tensor);
+  #typeOf(name: string): DataType {
+    return TABLES.has(name) ? DataType.float : this.elementType;
+  }
+
+  #float(name: string, tensor: ExternalTensor, type: DataType): string {
+    if (tensor.dtype === type) return this.#writer.external(name, tensor);
     const stored = `${name}.stored`;
     if (!this.#writer.has(stored)) {
       this.#writer.external(stored, tensor);
-      this.#writer.node('Cast', [stored], [name], { to: DataType.float });
+      this.#writer.node('Cast', [stored], [name], { to: type });
     }
     return name;
   }

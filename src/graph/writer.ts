@@ -64,10 +64,12 @@ export class GraphWriter {
     this.#functions.push(definition);
   }
 
-  /** A constant stored in the graph itself. */
-  int64(name: string, values: readonly number[]): string {
+  /** A constant stored in the graph itself: [n], or a scalar. */
+  int64(name: string, value: readonly number[] | number): string {
+    const values = typeof value === 'number' ? [value] : value;
     const rawData = new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
-    this.#initializers.set(name, { name, dims: [values.length], dataType: DataType.int64, rawData });
+    const dims = typeof value === 'number' ? [] : [value.length];
+    this.#initializers.set(name, { name, dims, dataType: DataType.int64, rawData });
     return name;
   }
 
@@ -92,14 +94,17 @@ export class GraphWriter {
   }
 
   /** The `.onnx` file. Opset 17 has LayerNormalization; IR 10 is what ONNX Runtime 1.18 and later read. */
-  encode(graphName: string): Uint8Array {
+  encode(graphName: string, opset = 17): Uint8Array {
     return encodeModel({
       irVersion: 10,
       producerName: 'inhouse',
       opsetImport: [
-        { domain: '', version: 17 },
+        { domain: '', version: opset },
         { domain: MICROSOFT, version: 1 },
-        ...[...new Set(this.#functions.map(({ domain }) => domain))].map((domain) => ({ domain, version: 1 })),
+        ...[...new Set(this.#functions.map(({ domain }) => domain))].map((domain) => ({
+          domain,
+          version: 1,
+        })),
       ],
       functions: this.#functions,
       graph: {

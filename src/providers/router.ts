@@ -45,7 +45,7 @@ export interface RouteSlot {
 }
 
 /** Why a call goes to the next route. Everything else would fail there too, or has cost something already. */
-const SPILLS: ReadonlySet<string> = new Set([
+export const SPILLS: ReadonlySet<string> = new Set([
   'INHOUSE_QUEUE_FULL',
   'INHOUSE_PROVIDER_RATE_LIMITED',
   'INHOUSE_CIRCUIT_OPEN',
@@ -60,19 +60,30 @@ const SPILLS: ReadonlySet<string> = new Set([
 export function router(routes: readonly Route[], name = 'router'): Provider {
   if (routes.length === 0)
     throw new InvalidInputError('INHOUSE_INVALID_OPTION', 'router: pass at least one route.');
-  return new Router(routes, name);
+  return new Router(name, { routes, order: () => routes, spills: SPILLS });
 }
 
-class Router implements Provider {
+/** What distinguishes one provider of several from another. */
+export interface Routing {
+  readonly routes: readonly Route[];
+  /** The routes in the order in which a call tries them. */
+  readonly order: (request: GenerationRequest | EmbedRequest) => readonly Route[];
+  /** Codes of the failures that lead on to the next route. */
+  readonly spills: ReadonlySet<string>;
+}
+
+/** Use `router` or `balanced`. */
+export class Router implements Provider {
   readonly name: string;
   readonly kind: Provider['kind'];
   readonly capabilities: Provider['capabilities'];
-  readonly #routes: readonly Route[];
+  readonly #routing: Routing;
 
-  constructor(routes: readonly Route[], name: string) {
-    const all = (able: (provider: Provider) => boolean) => routes.every(({ provider }) => able(provider));
+  constructor(name: string, routing: Routing) {
+    const all = (able: (provider: Provider) => boolean) =>
+      routing.routes.every(({ provider }) => able(provider));
     this.name = name;
-    this.#routes = routes;
+    this.#routing = routing;
     this.kind = all(({ kind }) => kind === 'local') ? 'local' : 'remote';
     this.capabilities = {
       embeddings: all(({ capabilities }) => capabilities.embeddings),
@@ -82,25 +93,25 @@ class Router implements Provider {
   }
 
   complete(request: CompletionRequest, call?: CallOptions): Promise<Completion> {
-    return this.#first((route) =>
+    return this.#first(request, (route) =>
       within(route, call, () => route.provider.complete(forRoute(request, route), call)),
     );
   }
 
   chat(request: ChatRequest, call?: CallOptions): Promise<Completion> {
-    return this.#first((route) =>
+    return this.#first(request, (route) =>
       within(route, call, () => route.provider.chat(forRoute(request, route), call)),
     );
   }
 
   embed(request: EmbedRequest, call?: CallOptions): Promise<Embedding> {
-    return this.#first((route) =>
+    return this.#first(request, (route) =>
       within(route, call, () => route.provider.embed(forRoute(request, route), call)),
     );
   }
 
   stream(request: GenerationRequest, call?: CallOptions): CompletionStream {
-    const opened = this.#first((route) => open(route, forRoute(request, route), call));
+    const opened = this.#first(request, (route) => open(route, forRoute(request, route), call));
     const result = opened.then(({ stream }) => stream.result);
     result.catch(() => {}); // the reader hears of it too
     return {
@@ -126,13 +137,13 @@ class Router implements Provider {
 
   /** As the first route counts. */
   countTokens(request: GenerationRequest | EmbedRequest): number {
-    const first = this.#routes[0]!;
+    const first = this.#routing.routes[0]!;
     return first.provider.countTokens(forRoute(request, first));
   }
 
   /** Of the routes that are asked for the request's own model; those that do not answer are left out. */
   async listModels(): Promise<readonly ModelDescription[]> {
-    const asked = this.#routes.filter(({ model }) => model === undefined);
+    const asked = this.#routing.routes.filter(({ model }) => model === undefined);
     const lists = await Promise.allSettled(asked.map(({ provider }) => provider.listModels()));
     const models = lists.flatMap((list) => (list.status === 'fulfilled' ? list.value : []));
     return models.filter(({ id }, at) => models.findIndex((other) => other.id === id) === at);
@@ -140,7 +151,7 @@ class Router implements Provider {
 
   /** One healthy route is enough. */
   async health(): Promise<Health> {
-    const all = await Promise.all(this.#routes.map(({ provider }) => provider.health()));
+    const all = await Promise.all(this.#routing.routes.map(({ provider }) => provider.health()));
     const latencyMs = Math.max(...all.map((health) => health.latencyMs));
     const problems = all.flatMap(({ problem }) => problem ?? []);
     return all.some(({ ok }) => ok)
@@ -148,13 +159,16 @@ class Router implements Provider {
       : { ok: false, latencyMs, problem: problems.join(' ') };
   }
 
-  async #first<T>(attempt: (route: Route) => Promise<T>): Promise<T> {
+  async #first<T>(
+    request: GenerationRequest | EmbedRequest,
+    attempt: (route: Route) => Promise<T>,
+  ): Promise<T> {
     let full: unknown;
-    for (const route of this.#routes) {
+    for (const route of this.#routing.order(request)) {
       try {
         return await attempt(route);
       } catch (error) {
-        if (!(error instanceof InhouseError && SPILLS.has(error.code))) throw error;
+        if (!(error instanceof InhouseError && this.#routing.spills.has(error.code))) throw error;
         full = error;
       }
     }

@@ -3,6 +3,7 @@ import { DisposedError, type ErrorCode, InhouseError, InvalidInputError, RunnerE
 import { type AddonFailure, type AddonRunner, type AddonRunnerOptions, nativeAddon } from './native/addon.js';
 import { onnxRuntimeLibrary } from './native/library.js';
 import {
+  type DeviceSettings,
   type RowOptions,
   type Runner,
   type RunnerInfo,
@@ -164,8 +165,22 @@ class AddonBackedRunner implements NativeRunner {
 
 const doubles = (values: readonly number[]) => Float64Array.from(values);
 
+/** The keys are those of ONNX Runtime's CUDA provider. */
+function cudaProviderOptions(device: DeviceSettings & { kind: 'cuda' }): Record<string, string> {
+  const { id, memoryLimitBytes, arenaStrategy, tf32, cudaGraphs } = device;
+  return {
+    device_id: String(id),
+    ...(memoryLimitBytes !== undefined && { gpu_mem_limit: String(memoryLimitBytes) }),
+    arena_extend_strategy: arenaStrategy === 'same-as-requested' ? 'kSameAsRequested' : 'kNextPowerOfTwo',
+    use_tf32: tf32 ? '1' : '0',
+    enable_cuda_graph: cudaGraphs ? '1' : '0',
+  };
+}
+
 function toAddonOptions(options: NativeRunnerOptions): AddonRunnerOptions {
   const { layers, heads, headSize, width, vocabularySize, contextLength } = options.config;
+  const { device, executionProvider } = options;
+  const cuda = device?.kind === 'cuda' ? device : undefined;
   return {
     libraryFile: options.libraryFile ?? onnxRuntimeLibrary(),
     graphFile: options.graphFile,
@@ -174,8 +189,14 @@ function toAddonOptions(options: NativeRunnerOptions): AddonRunnerOptions {
     spinning: options.spinning ?? true,
     optimizationLevel: OPTIMIZATION_LEVELS[options.optimization ?? 'all'],
     profilePrefix: options.profilePrefix ?? '',
-    executionProvider: options.executionProvider?.name ?? '',
-    executionProviderOptions: options.executionProvider?.options ?? {},
+    executionProvider: executionProvider?.name ?? '',
+    executionProviderOptions: cuda ? cudaProviderOptions(cuda) : (executionProvider?.options ?? {}),
+    device: device?.kind ?? '',
+    deviceId: cuda?.id ?? 0,
+    cudaGraphs: cuda?.cudaGraphs ?? false,
+    kvSeparateHeads: options.kv.layout === 'heads',
+    kvElementBytes: options.kv.elementType === 'float16' ? 2 : 4,
+    candidates: options.candidates,
     layers,
     heads,
     headSize,

@@ -1,6 +1,9 @@
 // What one loaded model can do, whoever computes it: the contract between the engine and the runners.
 // A runner holds KV rows and samples; it knows nothing of requests, text, stop strings or fairness.
 import type { Gpt2Config } from '../checkpoint/config.js';
+import type { KvForm } from '../graph/io.js';
+
+export type { KvForm } from '../graph/io.js';
 
 /** How the next token of a row is chosen. All fields are set: the defaults are the engine's business. */
 export interface SamplingSettings {
@@ -85,6 +88,29 @@ export interface KvStatistics {
   readonly copiedBytes: number;
 }
 
+/** Bytes on the device a runner computes on. Figures that the driver does not tell are absent. */
+export interface DeviceStatistics {
+  /** The device's own name, such as 'NVIDIA H100 80GB HBM3'. */
+  readonly name: string;
+  readonly totalBytes: number;
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+  /** Held by this process, by all its runners. */
+  readonly processBytes?: number;
+  /** Of ONNX Runtime's allocator for this runner: weights, KV blocks and the workspace of steps. */
+  readonly inUseBytes: number;
+  readonly inUsePeakBytes: number;
+  /** What the allocator has taken from the device, in use or kept for later. */
+  readonly heldBytes: number;
+  /** Most that the allocator may take, where there is a limit. */
+  readonly limitBytes?: number;
+  /** In use when the graph had been loaded, before the first step. */
+  readonly weightBytes: number;
+  /** Copied from the device by steps since load: candidates, and rows of logits that these could not serve. */
+  readonly fetchedBytes: number;
+  readonly cudaGraphs: 'on' | 'off' | `failed: ${string}`;
+}
+
 export interface RunnerStatistics {
   readonly rowsOpen: number;
   readonly rowsOpenPeak: number;
@@ -92,18 +118,22 @@ export interface RunnerStatistics {
   readonly prefillTokens: number;
   readonly decodeSteps: number;
   readonly decodeTokens: number;
+  /** Of a runner that keeps its rows on a device. */
+  readonly device?: DeviceStatistics;
 }
 
 export interface RunnerInfo {
   readonly kind: 'portable' | 'native';
-  readonly device: 'cpu';
+  /** 'cpu', or a GPU by its number: 'cuda:0'. */
+  readonly device: string;
   /** How the weights are stored: 'fp32', 'fp16', 'int8', 'int8-channel', 'int4', or a mix such as 'int4+lm_head:int8'. */
   readonly precision: string;
   /**
-   * What matrix products multiply: float32, also where weights are stored as float16; or 8-bit and 4-bit weights with
-   * inputs rounded to 8 bits; 'mixed' where matrices differ. Everything else is float32, the KV cache too.
+   * What matrix products multiply. On the CPU: float32, also where weights are stored as float16; or 8-bit and 4-bit
+   * weights with inputs rounded to 8 bits; 'mixed' where matrices differ. Everything else is float32, the KV cache too.
+   * On a device: float16, or float32 at FP32; the KV cache is of the same type.
    */
-  readonly computeType: 'float32' | 'int8' | 'mixed';
+  readonly computeType: 'float32' | 'float16' | 'int8' | 'mixed';
   readonly maxRows: number;
   readonly contextLength: number;
   readonly vocabularySize: number;
@@ -114,6 +144,24 @@ export interface RunnerInfo {
   readonly runtimeVersion: string;
 }
 
+/** Where a runner computes and keeps its rows, when that is not the CPU and host memory. */
+export type DeviceSettings =
+  | {
+      readonly kind: 'cuda';
+      /** CUDA's number of the GPU, from 0. */
+      readonly id: number;
+      /** Most that ONNX Runtime's allocator may take for weights, KV and workspace; absent: all there is. */
+      readonly memoryLimitBytes?: number | undefined;
+      /** How the allocator grows: by what is asked for, or by powers of two. */
+      readonly arenaStrategy: 'same-as-requested' | 'next-power-of-two';
+      /** Let float32 products round their inputs to TensorFloat-32. */
+      readonly tf32: boolean;
+      /** Replay decode steps as CUDA graphs where they can be captured. */
+      readonly cudaGraphs: boolean;
+    }
+  /** For tests: all that is done for a device, with host memory in its place and the CPU's kernels. */
+  | { readonly kind: 'cpu-as-device' };
+
 /** What it takes to open a runner. */
 export interface RunnerOptions {
   readonly config: Gpt2Config;
@@ -123,6 +171,11 @@ export interface RunnerOptions {
   /** What the graph is, for `info`. */
   readonly precision: RunnerInfo['precision'];
   readonly computeType: RunnerInfo['computeType'];
+  readonly kv: KvForm;
+  /** Candidates per wanted row that the graph puts out beside the logits; 0: none, as every graph for the host. */
+  readonly candidates: number;
+  /** Default: the CPU. A device needs a graph in the form for devices, and the native runner. */
+  readonly device?: DeviceSettings | undefined;
   /** Rows that can be open at once. */
   readonly maxRows: number;
   /** Threads that compute one step. */
@@ -135,11 +188,11 @@ export function runnerInfo(
   options: RunnerOptions,
   runtimeVersion: string,
 ): RunnerInfo {
-  const { config, precision, computeType, maxRows, threads } = options;
+  const { config, precision, computeType, maxRows, threads, device } = options;
   const { contextLength, vocabularySize, layers, width } = config;
   return {
     kind,
-    device: 'cpu',
+    device: device?.kind === 'cuda' ? `cuda:${device.id}` : 'cpu',
     precision,
     computeType,
     maxRows,

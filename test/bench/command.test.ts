@@ -80,9 +80,9 @@ describe('inhouse bench run', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^embedded, its own weights, \d/);
     expect(stdout).toMatch(
-      /^ *runner +precision +threads +computes +load ms .*\n *portable +fp32 +1 +float32 /m,
+      /^ *runner +precision +device +threads +computes +load ms .*\n *portable +fp32 +cpu +1 +float32 /m,
     );
-    expect(stdout).toMatch(/^ *runner .* tokens\/s .*\n *portable +fp32 +1 +decode +- +1 +4 +1 +\d/m);
+    expect(stdout).toMatch(/^ *runner .* tokens\/s .*\n *portable +fp32 +cpu +1 +decode +- +1 +4 +1 +\d/m);
     if (nativeMissing === undefined) expect(stdout).toMatch(/^ *portable .* decode .* 0\.\d+ *$/m);
     else expect(stdout).toContain('native addon');
   });
@@ -105,6 +105,7 @@ describe('inhouse bench run', () => {
     { args: ['-p', '64,many'], names: /--n-prompt.*64,many.*must be an integer from 0/ },
     { args: ['-b', '0'], names: /--batch-size.*must be an integer from 1/ },
     { args: ['-r', '2.5'], names: /--repetitions.*must be an integer from 1/ },
+    { args: ['--device', 'gpu'], names: /--device is "gpu".*'cuda:<number>'/ },
     { args: ['--runner', 'quick'], names: /--runner is "quick".*'portable'/ },
     { args: ['--precision', 'fp32,int2'], names: /--precision is "int2".*'int4'/ },
     { args: ['--output', 'no-such-folder/x.json'], names: /--output .* cannot be written/ },

@@ -19,6 +19,13 @@ it('counts what is in memory: float16 widened to float32, and blocks with their 
   expect(weightBytesPerStep(gpt2, 'int8')).toBe(int8);
 });
 
+it('counts float16 on a GPU: weights and scales of the layers, while those of the head are float32', () => {
+  const layers = 12 * (768 * 2304 + 768 * 768 + 768 * 3072 + 3072 * 768);
+  expect(weightBytesPerStep(gpt2, 'fp16', 'float16')).toBe(2 * layers + 4 * 50257 * 768);
+  const int8 = layers * (1 + 2 / 256) + 50257 * 768 * (1 + 4 / 32);
+  expect(weightBytesPerStep(gpt2, 'int8', 'float16')).toBe(int8);
+});
+
 it('counts the inner width of the config', () => {
   const narrow = { ...gpt2, innerWidth: 1000 };
   const difference = weightBytesPerStep(gpt2, 'fp32') - weightBytesPerStep(narrow, 'fp32');

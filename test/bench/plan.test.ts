@@ -6,6 +6,7 @@ import { InvalidInputError } from '#inhouse/errors.js';
 const OPTIONS: BenchOptions = {
   runners: ['portable'],
   precisions: ['fp32', 'int4'],
+  devices: ['cpu'],
   threads: [1, 2],
   nPrompt: [8, 32],
   nGen: 4,
@@ -18,10 +19,10 @@ describe('planBench', () => {
   it('measures every combination, decode both step by step and in one call', () => {
     const { setups, cases } = planBench(OPTIONS, 64);
     expect(setups).toEqual([
-      { runner: 'portable', precision: 'fp32', threads: 1 },
-      { runner: 'portable', precision: 'fp32', threads: 2 },
-      { runner: 'portable', precision: 'int4', threads: 1 },
-      { runner: 'portable', precision: 'int4', threads: 2 },
+      { runner: 'portable', precision: 'fp32', device: 'cpu', threads: 1 },
+      { runner: 'portable', precision: 'fp32', device: 'cpu', threads: 2 },
+      { runner: 'portable', precision: 'int4', device: 'cpu', threads: 1 },
+      { runner: 'portable', precision: 'int4', device: 'cpu', threads: 2 },
     ]);
     const decode = { phase: 'decode', depth: 10, newTokens: 4 };
     expect(cases).toEqual([
@@ -38,6 +39,7 @@ describe('planBench', () => {
     const repeated: BenchOptions = {
       runners: ['portable', 'portable'],
       precisions: ['fp32', 'fp32'],
+      devices: ['cpu', 'cpu'],
       threads: [2, 2],
       nPrompt: [8, 8],
       nGen: 1, // one step is one call either way

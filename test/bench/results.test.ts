@@ -10,18 +10,23 @@ const config = parseGpt2Config(
   'test',
 );
 const kvBytesPerToken = 64;
+const ON_CPU = { deviceHeldBytes: null, deviceUsedBytes: null };
 const load: LoadSample = {
   ...{ ms: 30, firstTokenMs: 50, rssBytes: 1e6, kvBytesPerToken },
   ...{ weightBytes: 4e5, computeType: 'float32', runtimeVersion: '1.2.3' },
+  ...ON_CPU,
 };
 const decode: BenchCase = { phase: 'decode', batch: 1, depth: 10, newTokens: 3, stepsPerCall: 1 };
 
 function sample(ms: number, firstTokenMs: number | null = null): Sample {
-  return { ms, firstTokenMs, kvUsedBytes: 640, kvCommittedBytes: 4096 };
+  return { ms, firstTokenMs, kvUsedBytes: 640, kvCommittedBytes: 4096, ...ON_CPU };
 }
 
 function summary(cases: readonly MeasuredCase[], loads: SetupSamples['loads'] = [load]) {
-  return summarise({ setup: { runner: 'portable', precision: 'fp32', threads: 2 }, loads, cases }, config);
+  return summarise(
+    { setup: { runner: 'portable', precision: 'fp32', device: 'cpu', threads: 2 }, loads, cases },
+    config,
+  );
 }
 
 describe('summarise', () => {

@@ -22,6 +22,7 @@ beforeAll(async () => {
 const OPTIONS: BenchOptions = {
   runners: ['portable'],
   precisions: ['fp32'],
+  devices: ['cpu'],
   threads: [1],
   nPrompt: [16],
   nGen: 3,

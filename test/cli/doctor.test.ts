@@ -47,6 +47,7 @@ const HEALTHY: DoctorFacts = {
   runtime: { version: '1.0.0', folder: '/runtime', file: '/runtime/library', problem: null },
   addon: { inUse: true, detail: '/addon' },
   providers: [{ name: 'cpu', bundled: true, loads: true, reason: null }],
+  cuda: null,
   selfTest: { ok: true, loadMs: 1, generateMs: 1, tokens: 4 },
   cpu: { model: 'processor', available: 2, features: [] },
   memory: { totalBytes: 2, freeBytes: 1, limitBytes: null },
@@ -93,10 +94,11 @@ it('says that the portable runner is used, and how to have the other', () => {
   expect(note).toMatch(/portable runner.*build-native/);
 });
 
-it('says where the files of CUDA go if it does not load', () => {
-  const cuda = { name: 'cuda', bundled: false, loads: false, reason: 'no such file' };
-  const [note] = notesOf({ ...HEALTHY, providers: [cuda] });
-  expect(note).toMatch(/CPU only.*libonnxruntime_providers_\{shared,cuda,tensorrt\}\.so in \/runtime/);
+it('notes what keeps models off the GPU', () => {
+  const cuda = { folder: '/r', missing: ['provider.so'], loads: false, reason: 'none', selfTest: null };
+  const gpu = { name: 'A GPU', driver: null, memoryBytes: null, freeBytes: null };
+  expect(notesOf({ ...HEALTHY, cuda, gpus: [gpu] })).toEqual([expect.stringMatching(/inhouse setup cuda/)]);
+  expect(notesOf({ ...HEALTHY, cuda })).toEqual([]);
 });
 
 it('reads processor features from both kinds of /proc/cpuinfo', () => {
@@ -109,9 +111,15 @@ it('reads processor features from both kinds of /proc/cpuinfo', () => {
 });
 
 it('reads what the GPU tool prints', () => {
-  expect(gpusOfTool('NVIDIA H100 80GB HBM3, 550.54.15, 81559\nNVIDIA Thor, 580.1, [N/A]\n')).toEqual([
-    { name: 'NVIDIA H100 80GB HBM3', driver: '550.54.15', memoryBytes: 81559 * 2 ** 20 },
-    { name: 'NVIDIA Thor', driver: '580.1', memoryBytes: null },
+  const csv = 'NVIDIA H100 80GB HBM3, 550.54.15, 81559, 80995\nNVIDIA Thor, 580.1, [N/A], [N/A]\n';
+  expect(gpusOfTool(csv)).toEqual([
+    {
+      name: 'NVIDIA H100 80GB HBM3',
+      driver: '550.54.15',
+      memoryBytes: 81559 * 2 ** 20,
+      freeBytes: 80995 * 2 ** 20,
+    },
+    { name: 'NVIDIA Thor', driver: '580.1', memoryBytes: null, freeBytes: null },
   ]);
 });
 

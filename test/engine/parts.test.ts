@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { ChunkChannel } from '#inhouse/engine/chunk-channel.js';
 import { resolveEngineOptions, runnerRows } from '#inhouse/engine/engine-options.js';
 import { Histogram } from '#inhouse/engine/histogram.js';
-import { defaultKvLimitBytes } from '#inhouse/engine/kv-memory.js';
+import { defaultKvLimitBytes, deviceKvLimitBytes } from '#inhouse/engine/kv-memory.js';
 import { type GenerateOptions, resolveOptions } from '#inhouse/engine/options.js';
 import { Pace } from '#inhouse/engine/pace.js';
 import type { StreamChunk } from '#inhouse/engine/sequence.js';
+import { DEVICE } from '../support/device.js';
 
 describe("a stream's buffer", () => {
   const chunk = (index: number, token: number, more: Partial<StreamChunk> = {}): StreamChunk => ({
@@ -148,11 +149,30 @@ describe('the memory for the KV cache', () => {
   });
 });
 
+describe('the memory for the KV cache on a device', () => {
+  const device = { freeBytes: 1000, inUseBytes: 300 };
+
+  it('is by default half of what is free there, and within the limit of the allocator', () => {
+    expect(deviceKvLimitBytes(1, device)).toBe(500);
+    expect(deviceKvLimitBytes(1, { ...device, limitBytes: 700 })).toBe(200);
+    expect(deviceKvLimitBytes(1, { ...device, limitBytes: 5000 })).toBe(500);
+  });
+
+  it('is never less than one sequence needs', () => {
+    expect(deviceKvLimitBytes(600, device)).toBe(600);
+  });
+});
+
 describe('the options of an engine', () => {
+  const kv = {
+    ...{ bytesPerToken: 100, tokensHeld: 0, tokensHeldPeak: 0, usedBytes: 0, copiedBytes: 0 },
+    ...{ committedBytes: 0, committedBytesPeak: 0, reservedBytes: 0 },
+  };
+
   it('have the rows they ask for, and defaults that fit the runner', () => {
     expect(runnerRows('load', {})).toBe(16);
     expect(runnerRows('load', { maxBatchSize: 3, prefixCacheRows: 0 })).toBe(3);
-    const native = resolveEngineOptions({}, { kind: 'native', contextLength: 1024 }, 100);
+    const native = resolveEngineOptions({}, { kind: 'native', contextLength: 1024 }, { kv });
     expect(native).toMatchObject({
       maxBatchSize: 8,
       maxTokensPerStep: 512,
@@ -163,9 +183,17 @@ describe('the options of an engine', () => {
     const portable = resolveEngineOptions(
       { kvMemoryLimitBytes: 5 },
       { kind: 'portable', contextLength: 64 },
-      100,
+      { kv },
     );
     expect(portable).toMatchObject({ prefixCacheRows: 0, kvLimitBytes: 5 });
+  });
+
+  it('count rows on a device as it keeps them: by 128 positions, and by its own memory', () => {
+    const settings = resolveEngineOptions({}, { kind: 'native', contextLength: 130 }, { kv, device: DEVICE });
+    expect(settings).toMatchObject({ pageTokens: 128, device: DEVICE, kvLimitBytes: 40e9 });
+    const full = { ...DEVICE, freeBytes: 1000 };
+    const least = resolveEngineOptions({}, { kind: 'native', contextLength: 130 }, { kv, device: full });
+    expect(least.kvLimitBytes).toBe(256 * 100);
   });
 
   it('leave prompts a part of every step', () => {
@@ -176,7 +204,8 @@ describe('the options of an engine', () => {
       }),
     );
     expect(
-      resolveEngineOptions({ maxBatchSize: 256 }, { kind: 'native', contextLength: 64 }, 1).maxTokensPerStep,
+      resolveEngineOptions({ maxBatchSize: 256 }, { kind: 'native', contextLength: 64 }, { kv })
+        .maxTokensPerStep,
     ).toBe(512);
   });
 });

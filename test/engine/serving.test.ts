@@ -1,8 +1,11 @@
 // What callers may rely on, one behaviour each, on the model simulator.
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import type { EngineEvent } from '#inhouse/engine/events.js';
 import type { StreamChunk } from '#inhouse/engine/sequence.js';
 import { DisposedError, InvalidInputError, QueueFullError, TimeoutError } from '#inhouse/errors.js';
+import type { RunnerStatistics } from '#inhouse/runtime/runner.js';
+import { DEVICE } from '../support/device.js';
 import { FakeRunner, type FakeRunnerOptions } from '../support/fake-runner.js';
 import { continuation, openEngine, request, submit } from './support.js';
 
@@ -256,7 +259,7 @@ describe('a request that cannot be served', () => {
     const all = Array.from({ length: 40 }, (_, i) => submit(engine, [i], given).outcome);
     controller.abort();
     for (const { sequences } of await Promise.all(all)) expect(sequences[0]!.finishReason).toBe('abort');
-    await new Promise(setImmediate); // warnings come later
+    await new Promise((resolve) => setImmediate(resolve)); // warnings come later
     process.off('warning', note);
     expect(warnings).toEqual([]);
   });
@@ -400,6 +403,40 @@ describe('what an engine tells', () => {
       failure: 1,
       waiting: 0,
     });
+  });
+
+  it('tells the memory of a device in its metrics, as it was when they were last asked for', async () => {
+    class OnDevice extends FakeRunner {
+      usedBytes = 6e9;
+      override async statistics() {
+        if (this.disposed) throw new Error('disposed of');
+        return { device: { ...DEVICE, usedBytes: this.usedBytes } } as RunnerStatistics;
+      }
+    }
+    const runner = new OnDevice();
+    const engine = openEngine(runner, { device: DEVICE });
+    const memory = () =>
+      Object.fromEntries(
+        engine.metrics().flatMap((metric) => {
+          const name = /^inhouse\.device_memory_(\w+)$/.exec(metric.name)?.[1];
+          return name === undefined || metric.kind === 'histogram' ? [] : [[name, metric.value]];
+        }),
+      );
+    expect(memory()).toEqual({
+      ...{ total: 85e9, used: 5e9, free: 80e9, process: 2e9 },
+      ...{ weights: 3e8, in_use: 4e8, in_use_peak: 5e8, held: 6e8 },
+    });
+    await setImmediate(); // the runner's answer comes meanwhile
+    expect(memory()).toMatchObject({ used: 6e9 });
+    await engine.dispose();
+    expect(memory()).toMatchObject({ used: 6e9 }); // the runner answers no more
+  });
+
+  it('tells nothing of a device where there is none', () => {
+    const names = openEngine(new FakeRunner())
+      .metrics()
+      .map(({ name }) => name);
+    expect(names.filter((name) => name.includes('device'))).toEqual([]);
   });
 
   it('includes that its own books are wrong, when it checks them', async () => {

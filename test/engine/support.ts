@@ -25,6 +25,7 @@ export function openEngine(
     kvBytesPerToken: 1,
     pageTokens: 1,
     prefixCacheRows,
+    device: undefined,
     onEvent: undefined,
     checkInvariants: true,
     ...settings,

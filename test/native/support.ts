@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 import { openCheckpoint } from '#inhouse/checkpoint/checkpoint.js';
-import { prepareModel } from '#inhouse/graph/prepare.js';
+import { type PrepareOptions, prepareModel } from '#inhouse/graph/prepare.js';
 import type { NativeRunnerOptions } from '#inhouse/runtime/native.js';
 import { type RandomCheckpoint, writeRandomCheckpoint } from '../support/random-checkpoint.js';
 import type { OpenOptions } from '../support/runners.js';
@@ -35,10 +35,10 @@ export const MODEL: RandomCheckpoint = {
 export async function prepareRandom(
   folder: string,
   checkpoint: RandomCheckpoint = MODEL,
-  { maxRows = 4, threads = 1 }: OpenOptions = {},
+  { maxRows = 4, threads = 1, ...prepare }: OpenOptions & PrepareOptions = {},
 ): Promise<NativeRunnerOptions> {
   const opened = await openCheckpoint(writeRandomCheckpoint(join(folder, 'checkpoint'), checkpoint));
-  const prepared = await prepareModel(opened, join(folder, 'home'));
+  const prepared = await prepareModel(opened, join(folder, 'home'), prepare);
   return { config: opened.config, ...prepared, maxRows, threads };
 }
 

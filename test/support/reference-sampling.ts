@@ -117,10 +117,33 @@ export function isCloseCall(
   tolerance: number,
 ): boolean {
   const random = new Random(history.output.length);
-  return Array.from({ length: TRIALS }).some(() => {
+  const byNoise = Array.from({ length: TRIALS }).some(() => {
     const noisy = Array.from(logits, (logit) => logit + tolerance * (2 * random.next() - 1));
     return chooseToken(noisy, settings, history) === token;
   });
+  return byNoise || isWithinTilt(token, logits, settings, history, tolerance);
+}
+
+/**
+ * Errors that all point one way move the draw furthest, over many tokens where each is improbable: up on one side of the
+ * right token and down on the other, they choose the lowest token in reach, and the reverse the highest.
+ */
+function isWithinTilt(
+  token: number,
+  logits: ArrayLike<number>,
+  settings: SamplingSettings,
+  history: History,
+  tolerance: number,
+): boolean {
+  const right = chooseToken(logits, settings, history);
+  const tilted = (error: number) =>
+    chooseToken(
+      Array.from(logits, (logit, id) => logit + (id < right ? error : -error)),
+      settings,
+      history,
+    );
+  const isAllowed = candidates(logits, settings, history).some((candidate) => candidate.token === token);
+  return isAllowed && tilted(tolerance) <= token && token <= tilted(-tolerance);
 }
 
 function normalized(choices: readonly Candidate[]): Candidate[] {

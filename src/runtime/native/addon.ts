@@ -15,7 +15,16 @@ export interface AddonRunnerOptions {
   readonly optimizationLevel: number;
   readonly profilePrefix: string;
   readonly executionProvider: string;
+  /** Of the execution provider, or of CUDA's where that is the device. */
   readonly executionProviderOptions: Readonly<Record<string, string>>;
+  /** Empty for the CPU. */
+  readonly device: '' | 'cuda' | 'cpu-as-device';
+  readonly deviceId: number;
+  readonly cudaGraphs: boolean;
+  /** The KV of a layer is [rows, heads, positions, headSize]; else [rows, positions, width]. */
+  readonly kvSeparateHeads: boolean;
+  readonly kvElementBytes: 2 | 4;
+  readonly candidates: number;
   readonly layers: number;
   readonly heads: number;
   readonly headSize: number;
@@ -100,6 +109,11 @@ export interface Addon {
   gpus(library: string): Promise<GpuStatistics[]>;
   /** Bytes per second that this many threads read together from memory that no cache holds. Takes about a second. */
   readBandwidth(threads: number): Promise<number>;
+  /**
+   * Bytes read plus bytes written per second of a copy of `bytes` within a GPU: the median of `repetitions`. Rejects with
+   * an error that says why where there is no such GPU or no memory for two blocks of that size.
+   */
+  deviceCopyBandwidth(deviceId: number, bytes: number, repetitions: number): Promise<number>;
 }
 
 export type NativeAddon =

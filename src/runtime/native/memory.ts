@@ -29,3 +29,16 @@ export async function readBandwidth(threads: number): Promise<number | undefined
   const native = nativeAddon();
   return native.loaded ? native.addon.readBandwidth(threads) : undefined;
 }
+
+/**
+ * Bytes per second, read and written together, of copying `bytes` from one place of a GPU's memory to another, as often
+ * as `repetitions`. Undefined where the addon does not load; throws what the addon throws where there is no such GPU.
+ */
+export async function copyBandwidth(
+  deviceId: number,
+  bytes: number,
+  repetitions: number,
+): Promise<number | undefined> {
+  const native = nativeAddon();
+  return native.loaded ? native.addon.deviceCopyBandwidth(deviceId, bytes, repetitions) : undefined;
+}

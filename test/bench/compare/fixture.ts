@@ -13,6 +13,7 @@ export function candidate(
   return {
     runner: 'native',
     precision,
+    device: 'cpu',
     threads: 2,
     label: precision,
     computeType: 'float32',

@@ -4,6 +4,7 @@ import { type CompareOptions, labelOf, planCompare, windowFor } from '#bench/com
 const OPTIONS: CompareOptions = {
   precisions: ['fp32'],
   runners: ['native'],
+  devices: ['cpu'],
   threads: [2],
   batchSize: [1, 8],
   nGen: 64,
@@ -13,7 +14,7 @@ const OPTIONS: CompareOptions = {
 describe('planCompare', () => {
   it('measures a prefill and a decode per batch size, one step per call as the engine does', () => {
     expect(planCompare(OPTIONS, 1024)).toEqual({
-      candidates: [{ precision: 'fp32', runner: 'native', threads: 2 }],
+      candidates: [{ precision: 'fp32', runner: 'native', device: 'cpu', threads: 2 }],
       cases: [
         { phase: 'prefill', prompt: 512 },
         { phase: 'decode', batch: 1, depth: 64, newTokens: 64, stepsPerCall: 1 },
@@ -54,8 +55,8 @@ describe('planCompare', () => {
 describe('labelOf', () => {
   it('says no more than what tells candidates apart', () => {
     const [a, b] = [
-      { precision: 'fp32', runner: 'native', threads: 1 },
-      { precision: 'fp32', runner: 'native', threads: 2 },
+      { precision: 'fp32', runner: 'native', device: 'cpu', threads: 1 },
+      { precision: 'fp32', runner: 'native', device: 'cpu', threads: 2 },
     ] as const;
     expect(labelOf(a, [a])).toBe('fp32');
     expect([a, b].map((one) => labelOf(one, [a, b]))).toEqual(['fp32, 1 thread', 'fp32, 2 threads']);

@@ -6,6 +6,7 @@ import type { SpeedSample } from '#bench/compare/speed.js';
 const OPTIONS: CompareOptions = {
   precisions: ['fp32'],
   runners: ['native'],
+  devices: ['cpu'],
   threads: [2],
   batchSize: [1, 4],
   nPrompt: 100,
@@ -15,9 +16,11 @@ const OPTIONS: CompareOptions = {
 const plan = planCompare(OPTIONS, 1024);
 const text = { bytes: 50, decode: (ids: readonly number[]) => ids.join(' ') };
 
+const ON_CPU = { deviceHeldBytes: null, deviceUsedBytes: null };
+
 /** One repetition in which every step takes `ms`. */
 function sampleOf(ms: number, changes: Partial<SpeedSample> = {}): SpeedSample {
-  const step = { ms, firstTokenMs: null, kvUsedBytes: 0, kvCommittedBytes: 0 };
+  const step = { ms, firstTokenMs: null, kvUsedBytes: 0, kvCommittedBytes: 0, ...ON_CPU };
   return {
     loadMs: 10 * ms,
     rssBeforeBytes: 40e6,

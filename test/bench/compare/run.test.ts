@@ -25,6 +25,7 @@ const work = {
 const candidateOf = (changes: Partial<Candidate> = {}): Candidate => ({
   precision: 'fp32',
   runner: 'portable',
+  device: 'cpu',
   threads: 1,
   ...changes,
 });
@@ -33,6 +34,7 @@ function planOf(candidates: readonly Candidate[], repetitions = 2): ComparePlan 
   const options = {
     precisions: ['fp32'] as const,
     runners: ['portable'] as const,
+    devices: ['cpu'],
     threads: [1],
     batchSize: [1, 2],
     nPrompt: 8,

@@ -22,7 +22,14 @@ describe('inhouse bench serve-load', () => {
       machine: { node: process.version },
       command: expect.stringMatching(/^inhouse bench serve-load --synthetic tiny /),
       interrupted: false,
-      model: { id: 'tiny', synthetic: true, runner: 'portable', precision: 'fp32', threads: 1 },
+      model: {
+        id: 'tiny',
+        synthetic: true,
+        runner: 'portable',
+        precision: 'fp32',
+        device: 'cpu',
+        threads: 1,
+      },
       results: [
         { concurrency: 1, maxBatchSize: 8, failed: 0 },
         { concurrency: 3, maxBatchSize: 8, failed: 0 },
@@ -35,7 +42,7 @@ describe('inhouse bench serve-load', () => {
     const args = ['--request-rate', '40', '--goodput', 'ttft:10000', 'e2el:10000', '--timeout', '10000'];
     const { code, stdout } = await run([...TINY, ...args]);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/^tiny, random weights, portable runner, fp32, threads 1$/m);
+    expect(stdout).toMatch(/^tiny, random weights, portable runner, fp32, cpu, threads 1$/m);
     expect(stdout).toMatch(/^ *load .* good requests\/s\n *40\/s +\d.* \d+\.\d\d$/m);
     for (const name of ['TTFT', 'ITL', 'TPOT', 'E2EL'])
       expect(stdout).toMatch(new RegExp(`^ *40/s +${name} +\\d`, 'm'));

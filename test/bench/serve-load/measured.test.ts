@@ -13,7 +13,7 @@ const NEVER = new AbortController().signal;
 const session = () =>
   new LoadSession(
     'unused',
-    { precision: 'fp32', runner: 'portable', threads: 1 },
+    { precision: 'fp32', runner: 'portable', threads: 1, device: 'cpu' },
     { signal: NEVER, onProgress: () => {} },
   );
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -22,7 +22,7 @@ function session(onProgress: (doing: string, abort: () => void) => void = () => 
   const stop = new AbortController();
   return new LoadSession(
     folder,
-    { precision: 'fp32', runner: 'portable', threads: 1 },
+    { precision: 'fp32', runner: 'portable', device: 'cpu', threads: 1 },
     { signal: stop.signal, onProgress: (doing) => onProgress(doing, () => stop.abort()) },
   );
 }

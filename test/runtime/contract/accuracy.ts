@@ -4,7 +4,7 @@ import { Random } from '../../support/random.js';
 import type { RandomCheckpoint } from '../../support/random-checkpoint.js';
 import { logSoftmax } from '../../support/reference-gpt2.js';
 import type { OpenRunner } from '../../support/runners.js';
-import { LOGPROB_TOLERANCE, largestDifference, ModelUnderTest, sharedModel, tokensOf } from './harness.js';
+import { largestDifference, ModelUnderTest, sharedModel, tokensOf } from './harness.js';
 
 const CONFIGURATIONS = 20;
 const ROWS = 3;
@@ -70,7 +70,7 @@ export function describeAccuracy(open: OpenRunner): void {
           const ids = random.tokens(length, checkpoint.vocabularySize);
           const { logprobs } = await runner.score(ids);
           const error = largestDifference(logprobs, reference.logprobs(ids).subarray(1));
-          expect(error).toBeLessThanOrEqual(LOGPROB_TOLERANCE);
+          expect(error).toBeLessThanOrEqual(model.exactness.logprob);
         }
 
         const plans = Array.from({ length: ROWS }, () => ({
@@ -110,7 +110,7 @@ export function describeAccuracy(open: OpenRunner): void {
       const ids = model().tokens(1100, 1);
       const { logprobs } = await model().runner.score(ids);
       const expected = model().reference.logprobs(ids).subarray(1);
-      expect(largestDifference(logprobs, expected)).toBeLessThanOrEqual(LOGPROB_TOLERANCE);
+      expect(largestDifference(logprobs, expected)).toBeLessThanOrEqual(model().exactness.logprob);
     });
 
     it('is continued, to the last position of the context, as the reference says', async () => {
@@ -133,7 +133,7 @@ export function describeAccuracy(open: OpenRunner): void {
       const expected = model().reference.logits(ids);
       for (let i = 0; i < 39; i++) {
         const row = logits!.subarray(i * size, (i + 1) * size);
-        expect(largestDifference(row, expected[i]!)).toBeLessThan(LOGPROB_TOLERANCE);
+        expect(largestDifference(row, expected[i]!)).toBeLessThan(model().exactness.logprob);
         expect(row[argmax[i]!]).toBe(row.reduce((a, b) => Math.max(a, b)));
         expect(logprobs[i]).toBeCloseTo(logSoftmax(row)[ids[i + 1]!]!, 6);
       }
@@ -175,10 +175,10 @@ export function describeAccuracy(open: OpenRunner): void {
       const last = hidden.at(-1)!;
       const mean = last.map((_, d) => hidden.reduce((sum, state) => sum + state[d]!, 0) / length);
       expect(largestDifference(await model().runner.embed(ids, 'last'), last)).toBeLessThan(
-        LOGPROB_TOLERANCE,
+        model().exactness.logprob,
       );
       expect(largestDifference(await model().runner.embed(ids, 'mean'), mean)).toBeLessThan(
-        LOGPROB_TOLERANCE,
+        model().exactness.logprob,
       );
     });
   });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { InvalidInputError, RunnerError } from '#inhouse/errors.js';
 import type { Runner } from '#inhouse/runtime/runner.js';
 import type { OpenRunner } from '../../support/runners.js';
-import { expectSameChoices, type ModelUnderTest, sharedModel } from './harness.js';
+import { type ModelUnderTest, sharedModel } from './harness.js';
 
 /** Row 0 holds 10 tokens of 14 and a pending one; row 1 is open, empty, with room for 8; rows 2 to 5 are free. */
 const BEGUN = 10;
@@ -81,7 +81,7 @@ export function describeErrors(open: OpenRunner): void {
     const expected = await model().alone(plan, 5);
     const first = await model().begin(0, plan);
     await model().openRow(1, { prompt: [], capacity: 8 });
-    return { first, expected };
+    return { plan, first, expected };
   };
 
   const counts = async () => {
@@ -96,13 +96,13 @@ export function describeErrors(open: OpenRunner): void {
   ];
   describe.each(table)('with $code', ({ code, errorClass, calls }) => {
     it.each(Object.entries(calls))('%s rejects, and all rows are as they were', async (_name, call) => {
-      const { first, expected } = await begin();
+      const { plan, first, expected } = await begin();
       const before = await counts();
       const error: unknown = await call(model().runner, model()).catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(errorClass);
       expect(error).toMatchObject({ code });
       expect(await counts()).toEqual(before);
-      expectSameChoices([first, ...(await model().runner.decode(1, 4))[0]!], expected);
+      model().expectSame(plan, [first, ...(await model().runner.decode(1, 4))[0]!], expected);
     });
   });
 
@@ -119,10 +119,11 @@ export function describeErrors(open: OpenRunner): void {
   it('a row can be filled after a prefill that did not fit', async () => {
     const { runner } = model();
     const prompt = model().tokens(20, 2);
-    const expected = await model().alone({ prompt }, 1);
+    const plan = { prompt };
+    const expected = await model().alone(plan, 1);
     await model().openRow(0, { prompt, capacity: 20 });
     await runner.prefill(0, prompt.slice(0, 15));
     await expect(runner.prefill(0, model().tokens(6, 3))).rejects.toMatchObject({ code: 'INHOUSE_ROW_FULL' });
-    expectSameChoices([await runner.prefill(0, prompt.slice(15), { sample: true })], expected);
+    model().expectSame(plan, [await runner.prefill(0, prompt.slice(15), { sample: true })], expected);
   });
 }

@@ -7,15 +7,9 @@ import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import type { Runner, SamplingSettings, TokenChoice } from '#inhouse/runtime/runner.js';
 import { Random } from '../../support/random.js';
 import { type RandomCheckpoint, writeRandomCheckpoint } from '../../support/random-checkpoint.js';
-import { logSoftmax, ReferenceGpt2 } from '../../support/reference-gpt2.js';
+import { logSoftmax, type ReferenceGpt2 } from '../../support/reference-gpt2.js';
 import { chooseToken, isCloseCall } from '../../support/reference-sampling.js';
-import { GREEDY, type OpenOptions, type OpenRunner } from '../../support/runners.js';
-
-/** Largest error of a log-probability at FP32 against the float64 reference, in nats. */
-export const LOGPROB_TOLERANCE = 2e-4;
-
-/** The same computation in other shapes (chunks, batches) differs by float32 rounding only. */
-export const ROUNDING = 5e-5;
+import { type Exactness, GREEDY, type OpenOptions, type OpenRunner } from '../../support/runners.js';
 
 export const SMALL_MODEL: RandomCheckpoint = {
   seed: 1,
@@ -42,18 +36,21 @@ export interface RowPlan {
 export class ModelUnderTest {
   readonly runner: Runner;
   readonly reference: ReferenceGpt2;
+  readonly exactness: Exactness;
   readonly #folder: string;
 
-  private constructor(runner: Runner, reference: ReferenceGpt2, folder: string) {
+  private constructor(runner: Runner, reference: ReferenceGpt2, exactness: Exactness, folder: string) {
     this.runner = runner;
     this.reference = reference;
+    this.exactness = exactness;
     this.#folder = folder;
   }
 
   static async open(open: OpenRunner, checkpoint: RandomCheckpoint, options: OpenOptions = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'inhouse-contract-'));
     writeRandomCheckpoint(folder, checkpoint);
-    return new ModelUnderTest(await open(folder, options), ReferenceGpt2.open(folder), folder);
+    const runner = await open(folder, options);
+    return new ModelUnderTest(runner, await open.reference(folder), open.exactness, folder);
   }
 
   /** `count` token ids; the same seed gives the same ones. */
@@ -97,13 +94,28 @@ export class ModelUnderTest {
     for (const [i, { token }] of choices.entries()) {
       const history = { prompt: plan.prompt, output: [...(plan.output ?? []), ...drawn.slice(0, i)] };
       const expected = chooseToken(logits[i]!, settings, history);
-      if (token !== expected && isCloseCall(token, logits[i]!, settings, history, LOGPROB_TOLERANCE))
+      if (token !== expected && isCloseCall(token, logits[i]!, settings, history, this.exactness.logprob))
         closeCalls++;
       else expect(token, `choice ${i} after ${begun.length} tokens`).toBe(expected);
       if (settings.logprobs !== undefined)
-        expectLogprobs(choices[i]!, logSoftmax(logits[i]!), settings.logprobs);
+        expectLogprobs(choices[i]!, logSoftmax(logits[i]!), settings.logprobs, this.exactness.logprob);
     }
     return closeCalls;
+  }
+
+  /**
+   * Holds choices of a plan to those it made before, in other company or other chunks: the same tokens, and
+   * log-probabilities that differ by rounding only. Where rounding may change a token, holds them to the reference.
+   */
+  expectSame(plan: RowPlan, actual: readonly TokenChoice[], expected: readonly TokenChoice[]): void {
+    expect(actual).toHaveLength(expected.length);
+    if (!this.exactness.sameTokens) {
+      this.expectToFollow(plan, actual);
+      return;
+    }
+    expect(tokensOf(actual)).toEqual(tokensOf(expected));
+    const logprobs = (choices: readonly TokenChoice[]) => choices.map(({ logprob }) => logprob ?? 0);
+    expect(largestDifference(logprobs(actual), logprobs(expected))).toBeLessThan(this.exactness.rounding);
   }
 
   async closeAllRows(): Promise<void> {
@@ -144,16 +156,14 @@ export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): n
   return Array.from(a, (value, i) => Math.abs(value - b[i]!)).reduce((x, y) => Math.max(x, y), 0);
 }
 
-/** The same tokens, and log-probabilities that differ by rounding only. */
-export function expectSameChoices(actual: readonly TokenChoice[], expected: readonly TokenChoice[]): void {
-  expect(tokensOf(actual)).toEqual(tokensOf(expected));
-  const logprobs = (choices: readonly TokenChoice[]) => choices.map(({ logprob }) => logprob ?? 0);
-  expect(largestDifference(logprobs(actual), logprobs(expected))).toBeLessThan(ROUNDING);
-}
-
 /** `logprobs` are the reference's, [V]. */
-function expectLogprobs(choice: TokenChoice, logprobs: Float64Array, alternatives: number): void {
-  expect(Math.abs(choice.logprob! - logprobs[choice.token]!)).toBeLessThanOrEqual(LOGPROB_TOLERANCE);
+function expectLogprobs(
+  choice: TokenChoice,
+  logprobs: Float64Array,
+  alternatives: number,
+  tolerance: number,
+): void {
+  expect(Math.abs(choice.logprob! - logprobs[choice.token]!)).toBeLessThanOrEqual(tolerance);
   const reported = choice.topLogprobs!;
   const best = logprobs.toSorted((a, b) => b - a).slice(0, alternatives);
   expect(new Set(reported.map(({ token }) => token)).size).toBe(alternatives);
@@ -163,7 +173,7 @@ function expectLogprobs(choice: TokenChoice, logprobs: Float64Array, alternative
       reported.map(({ logprob }) => logprob),
       best,
     ),
-  ).toBeLessThanOrEqual(LOGPROB_TOLERANCE);
+  ).toBeLessThanOrEqual(tolerance);
   for (const { token, logprob } of reported)
-    expect(Math.abs(logprob - logprobs[token]!)).toBeLessThanOrEqual(LOGPROB_TOLERANCE);
+    expect(Math.abs(logprob - logprobs[token]!)).toBeLessThanOrEqual(tolerance);
 }

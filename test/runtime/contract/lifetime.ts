@@ -2,7 +2,7 @@
 import { afterEach, expect, it } from 'vitest';
 import { DisposedError } from '#inhouse/errors.js';
 import type { OpenRunner } from '../../support/runners.js';
-import { LOGPROB_TOLERANCE, largestDifference, ModelUnderTest, SMALL_MODEL } from './harness.js';
+import { largestDifference, ModelUnderTest, SMALL_MODEL } from './harness.js';
 
 export function describeLifetime(open: OpenRunner): void {
   const opened: ModelUnderTest[] = [];
@@ -54,7 +54,7 @@ export function describeLifetime(open: OpenRunner): void {
     await model.runner.dispose();
     const { logprobs } = await running;
     const expected = model.reference.logprobs(ids).subarray(1);
-    expect(largestDifference(logprobs, expected)).toBeLessThanOrEqual(LOGPROB_TOLERANCE);
+    expect(largestDifference(logprobs, expected)).toBeLessThanOrEqual(model.exactness.logprob);
     for (const outcome of await settled) {
       if (outcome.status === 'rejected') expect(outcome.reason).toBeInstanceOf(DisposedError);
       else expect(outcome.value.logprobs).toHaveLength(49);

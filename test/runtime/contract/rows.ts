@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import type { TokenChoice } from '#inhouse/runtime/runner.js';
 import type { OpenRunner } from '../../support/runners.js';
-import { expectSameChoices, type RowPlan, sharedModel, tokensOf } from './harness.js';
+import { type RowPlan, sharedModel, tokensOf } from './harness.js';
 
 const sampling = { temperature: 1, seed: 11, logprobs: 3 };
 
@@ -27,7 +27,7 @@ export function describeRows(open: OpenRunner): void {
       sent += chunk;
     }
     const first = await runner.prefill(0, plan.prompt.slice(sent), { sample: true });
-    expectSameChoices([first, ...(await runner.decode(1, 7))[0]!], expected);
+    model().expectSame(plan, [first, ...(await runner.decode(1, 7))[0]!], expected);
   });
 
   it('rows of different lengths in one batch say what each says alone', async () => {
@@ -38,7 +38,7 @@ export function describeRows(open: OpenRunner): void {
     const rest = await model().runner.decode(plans.length, 11);
     plans.forEach((plan, row) => {
       const choices = [firsts[row]!, ...rest[row]!];
-      expectSameChoices(choices, alone[row]!);
+      model().expectSame(plan, choices, alone[row]!);
       model().expectToFollow(plan, choices);
     });
   });
@@ -50,7 +50,7 @@ export function describeRows(open: OpenRunner): void {
     const first = await model().begin(1, b);
     await model().runner.decode(1, 6);
     const [, rest] = await model().runner.decode(2, 3);
-    expectSameChoices([first, ...rest!], expected);
+    model().expectSame(b, [first, ...rest!], expected);
   });
 
   it('rows that open, close and move between steps do not disturb each other', async () => {
@@ -92,7 +92,7 @@ export function describeRows(open: OpenRunner): void {
     await runner.moveRow(from, to);
     await expect(runner.closeRow(from)).rejects.toMatchObject({ code: 'INHOUSE_ROW_INVALID' });
     if (to !== 0) await runner.moveRow(to, 0);
-    expectSameChoices([first, ...(await runner.decode(1, 9))[0]!], expected);
+    model().expectSame(plan, [first, ...(await runner.decode(1, 9))[0]!], expected);
   });
 
   it('a copied prefix and the rest are continued as the whole prompt', async () => {
@@ -104,7 +104,7 @@ export function describeRows(open: OpenRunner): void {
     await model().openRow(0, plan);
     await runner.copyPrefix(4, 0, 50);
     const first = await runner.prefill(0, plan.prompt.slice(50), { sample: true });
-    expectSameChoices([first, ...(await runner.decode(1, 7))[0]!], expected);
+    model().expectSame(plan, [first, ...(await runner.decode(1, 7))[0]!], expected);
   });
 
   it('the source of a copied prefix goes on as if nothing had been copied', async () => {
@@ -114,7 +114,7 @@ export function describeRows(open: OpenRunner): void {
     await model().openRow(1, { prompt: [] });
     await model().runner.copyPrefix(0, 1, 24);
     await model().runner.prefill(1, model().tokens(30, 8));
-    expectSameChoices([first, ...(await model().runner.decode(1, 7))[0]!], expected);
+    model().expectSame(plan, [first, ...(await model().runner.decode(1, 7))[0]!], expected);
   });
 
   it.each([0, 1, 25])(
@@ -128,7 +128,7 @@ export function describeRows(open: OpenRunner): void {
       await runner.truncateRow(0, kept);
       await expect(runner.decode(1)).rejects.toMatchObject({ code: 'INHOUSE_ROW_INVALID' });
       const first = await runner.prefill(0, plan.prompt.slice(kept), { sample: true });
-      expectSameChoices([first, ...(await runner.decode(1, 5))[0]!], expected);
+      model().expectSame(plan, [first, ...(await runner.decode(1, 5))[0]!], expected);
     },
   );
 
@@ -137,13 +137,16 @@ export function describeRows(open: OpenRunner): void {
     await Promise.all(plans.map((plan, row) => model().begin(row, plan)));
     const together = await model().runner.decode(2, 9);
     await model().closeAllRows();
-    await Promise.all(plans.map((plan, row) => model().begin(row, plan)));
+    const firsts = await Promise.all(plans.map((plan, row) => model().begin(row, plan)));
     const oneByOne: TokenChoice[][] = [[], []];
     for (let step = 0; step < 9; step++) {
       const choices = await model().runner.decode(2, 1);
       for (const row of [0, 1]) oneByOne[row]!.push(...choices[row]!);
     }
-    for (const row of [0, 1]) expectSameChoices(oneByOne[row]!, together[row]!);
+    for (const [row, plan] of plans.entries()) {
+      const first = firsts[row]!;
+      model().expectSame(plan, [first, ...oneByOne[row]!], [first, ...together[row]!]);
+    }
   });
 
   it('decode takes one step by default', async () => {
@@ -151,17 +154,20 @@ export function describeRows(open: OpenRunner): void {
     expect(await model().runner.decode(1)).toEqual([[{ token: expect.any(Number) }]]);
   });
 
-  it('decode ends for all rows after the step in which one drew its stop token', async () => {
-    const [a, b] = plansOf([12, 33]) as [RowPlan, RowPlan];
-    const tokens = tokensOf(await model().alone(b, 8));
-    const stop = tokens.findIndex((token, i) => i >= 3 && tokens.indexOf(token) === i);
-    const stopping = { ...b, sampling: { ...b.sampling, stopTokenIds: [tokens[stop]!] } };
-    await model().begin(0, a);
-    await model().begin(1, stopping);
-    const [first, second] = await model().runner.decode(2, 20);
-    expect(tokensOf(second!)).toEqual(tokens.slice(1, stop + 1));
-    expect(first).toHaveLength(stop);
-  });
+  it.runIf(open.exactness.sameTokens)(
+    'decode ends for all rows after the step in which one drew its stop token',
+    async () => {
+      const [a, b] = plansOf([12, 33]) as [RowPlan, RowPlan];
+      const tokens = tokensOf(await model().alone(b, 8));
+      const stop = tokens.findIndex((token, i) => i >= 3 && tokens.indexOf(token) === i);
+      const stopping = { ...b, sampling: { ...b.sampling, stopTokenIds: [tokens[stop]!] } };
+      await model().begin(0, a);
+      await model().begin(1, stopping);
+      const [first, second] = await model().runner.decode(2, 20);
+      expect(tokensOf(second!)).toEqual(tokens.slice(1, stop + 1));
+      expect(first).toHaveLength(stop);
+    },
+  );
 
   it('decode ends for all rows after the step in which one filled its capacity, and the row then is full', async () => {
     const [a, b] = plansOf([12, 33]) as [RowPlan, RowPlan];
@@ -173,7 +179,7 @@ export function describeRows(open: OpenRunner): void {
     expect(batch.map((choices) => choices.length)).toEqual([4, 4]);
     await expect(runner.decode(2)).rejects.toMatchObject({ code: 'INHOUSE_ROW_FULL' });
     await runner.closeRow(1);
-    expectSameChoices([first, ...batch[0]!, ...(await runner.decode(1, 4))[0]!], expected);
+    model().expectSame(a, [first, ...batch[0]!, ...(await runner.decode(1, 4))[0]!], expected);
   });
 
   it('a row decodes to exactly the full context', async () => {
@@ -201,6 +207,6 @@ export function describeRows(open: OpenRunner): void {
       runner.closeRow(0),
       model().openRow(0, plan),
     ]);
-    expectSameChoices([first, ...rest!], expected);
+    model().expectSame(plan, [first, ...rest!], expected);
   });
 }

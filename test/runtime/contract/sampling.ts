@@ -96,7 +96,7 @@ export function describeSampling(open: OpenRunner): void {
     expect(await run({ seed: 8, stream: 1 })).not.toEqual(tokens);
   });
 
-  it('a seed gives the same tokens alone and in a batch', async () => {
+  it.runIf(open.exactness.sameTokens)('a seed gives the same tokens alone and in a batch', async () => {
     const plan = (seed: number) => ({ prompt: [4, 5, 6], sampling: { temperature: 1.5, seed } });
     const alone = [];
     for (const seed of [1, 2, 3]) alone.push(tokensOf(await model().alone(plan(seed), 15)));
@@ -117,7 +117,7 @@ export function describeSampling(open: OpenRunner): void {
     const whole = await model().alone(plan, 20);
     const output = tokensOf(whole.slice(0, 8));
     const rest = await model().alone({ ...plan, output }, 12);
-    expect(tokensOf(rest)).toEqual(tokensOf(whole.slice(8)));
+    if (model().exactness.sameTokens) expect(tokensOf(rest)).toEqual(tokensOf(whole.slice(8)));
     model().expectToFollow({ ...plan, output }, rest);
   });
 

@@ -3,9 +3,9 @@ import { afterEach, expect, it } from 'vitest';
 import type { OpenRunner } from '../../support/runners.js';
 import { ModelUnderTest, SMALL_MODEL } from './harness.js';
 
-const BYTES_PER_TOKEN = 2 * SMALL_MODEL.layers * SMALL_MODEL.heads * SMALL_MODEL.headSize * 4; // K and V, float32
-
 export function describeStatistics(open: OpenRunner): void {
+  const elementBytes = open.elementType === 'float32' ? 4 : 2;
+  const bytesPerToken = 2 * SMALL_MODEL.layers * SMALL_MODEL.heads * SMALL_MODEL.headSize * elementBytes; // K and V
   let model: ModelUnderTest | undefined;
   const openModel = async () => {
     model = await ModelUnderTest.open(open, SMALL_MODEL, { maxRows: 5, threads: 1 });
@@ -17,9 +17,9 @@ export function describeStatistics(open: OpenRunner): void {
     const { runner } = await openModel();
     expect(runner.info).toMatchObject({
       kind: expect.stringMatching(/^(portable|native)$/),
-      device: 'cpu',
-      precision: 'fp32',
-      computeType: 'float32',
+      device: expect.stringMatching(/^(cpu|cuda:\d+)$/),
+      precision: open.precision,
+      computeType: open.elementType,
       maxRows: 5,
       contextLength: 96,
       vocabularySize: 211,
@@ -38,7 +38,7 @@ export function describeStatistics(open: OpenRunner): void {
       prefillTokens: 0,
       decodeSteps: 0,
       decodeTokens: 0,
-      kv: { bytesPerToken: BYTES_PER_TOKEN, tokensHeld: 0, tokensHeldPeak: 0, usedBytes: 0, copiedBytes: 0 },
+      kv: { bytesPerToken: bytesPerToken, tokensHeld: 0, tokensHeldPeak: 0, usedBytes: 0, copiedBytes: 0 },
     });
   });
 
@@ -48,7 +48,7 @@ export function describeStatistics(open: OpenRunner): void {
       const statistics = await runner.statistics();
       expect(statistics).toMatchObject({ rowsOpen, kv: { tokensHeld } });
       const { kv } = statistics;
-      expect(kv.usedBytes).toBe(tokensHeld * BYTES_PER_TOKEN);
+      expect(kv.usedBytes).toBe(tokensHeld * bytesPerToken);
       expect(kv.committedBytes).toBeGreaterThanOrEqual(kv.usedBytes);
       expect(kv.reservedBytes).toBeGreaterThanOrEqual(kv.committedBytes);
       expect(kv.committedBytesPeak).toBeGreaterThanOrEqual(kv.committedBytes);
@@ -67,7 +67,7 @@ export function describeStatistics(open: OpenRunner): void {
     const opened = await expectState(4, 47);
     await runner.copyPrefix(1, 2, 15);
     const copied = await expectState(4, 62);
-    expect(copied.kv.copiedBytes - opened.kv.copiedBytes).toBeGreaterThanOrEqual(15 * BYTES_PER_TOKEN);
+    expect(copied.kv.copiedBytes - opened.kv.copiedBytes).toBeGreaterThanOrEqual(15 * bytesPerToken);
     expect(copied.prefillTokens).toBe(37);
     await runner.closeRow(3);
 
@@ -108,7 +108,7 @@ export function describeStatistics(open: OpenRunner): void {
       await runner.prefill(row, model!.tokens(96, row));
     }
     const full = await committed();
-    expect(full).toBeGreaterThanOrEqual(5 * 96 * BYTES_PER_TOKEN);
+    expect(full).toBeGreaterThanOrEqual(5 * 96 * bytesPerToken);
     for (let row = 4; row > 0; row--) await runner.closeRow(row);
     const one = await committed();
     expect(one).toBeLessThan(full / 2);

@@ -1,5 +1,5 @@
-// Which pages of the arena belong to which row, and what is counted of them.
-#include "kv_arena.h"
+// Which pages of the range belong to which row, and what is counted of them.
+#include "host_kv.h"
 
 #include <algorithm>
 #include <cstring>
@@ -12,15 +12,15 @@ std::size_t roundUp(std::size_t value, std::size_t step) { return (value + step 
 
 }  // namespace
 
-KvArena::KvArena(const KvShape& shape)
+HostKv::HostKv(const KvShape& shape)
     : shape_(shape),
       pageSize_(ReservedMemory::pageSize()),
-      positionBytes_(shape.headSize * shape.elementSize),
+      positionBytes_(shape.positionBytes()),
       capacity_(roundUp(shape.contextLength, pageSize_ / std::gcd(pageSize_, positionBytes_))),
       memory_(blocks() * shape.rows * rowBytes()),
       headBytesHeld_(shape.rows, 0) {}
 
-void KvArena::resize(std::size_t row, std::size_t positions) {
+void HostKv::resize(std::size_t row, std::size_t positions) {
   const std::size_t held = headBytesHeld_[row];
   const std::size_t wanted = roundUp(positions * positionBytes_, pageSize_);
   if (wanted > held) commit(row, held, wanted);
@@ -30,26 +30,24 @@ void KvArena::resize(std::size_t row, std::size_t positions) {
   committedBytesPeak_ = std::max(committedBytesPeak_, committedBytes_);
 }
 
-void KvArena::copy(std::size_t from, std::size_t to, std::size_t positions) {
+void HostKv::copy(std::size_t from, std::size_t to, std::size_t positions) {
   for (std::size_t block = 0; block < blocks(); block++)
     for (std::size_t head = 0; head < shape_.heads; head++)
       std::memcpy(at(block, to, head), at(block, from, head), positions * positionBytes_);
   copiedBytes_ += positions * bytesPerToken();
 }
 
-std::size_t KvArena::bytesPerToken() const { return blocks() * shape_.heads * positionBytes_; }
-
-std::size_t KvArena::offset(std::size_t block, std::size_t row, std::size_t head) const {
+std::size_t HostKv::offset(std::size_t block, std::size_t row, std::size_t head) const {
   return (block * shape_.rows + row) * rowBytes() + head * headBytes();
 }
 
-void KvArena::commit(std::size_t row, std::size_t begin, std::size_t end) {
+void HostKv::commit(std::size_t row, std::size_t begin, std::size_t end) {
   for (std::size_t block = 0; block < blocks(); block++)
     for (std::size_t head = 0; head < shape_.heads; head++)
       memory_.commit(offset(block, row, head) + begin, end - begin);
 }
 
-void KvArena::release(std::size_t row, std::size_t begin, std::size_t end) {
+void HostKv::release(std::size_t row, std::size_t begin, std::size_t end) {
   for (std::size_t block = 0; block < blocks(); block++) {
     if (begin == 0) {  // the heads lie side by side, and all of it goes
       memory_.release(offset(block, row, 0), rowBytes());
