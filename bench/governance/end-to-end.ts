@@ -50,13 +50,18 @@ interface Subject {
 async function ofModel(name: string, generations: number): Promise<Row[]> {
   const sdk = countingSdk();
   await using model = await load(name === 'embedded' ? name : await synthetic(name));
+  const options = everythingOn('enforced', sdk);
   const prompt = name === 'embedded' ? PROMPT : PROMPT_IDS;
+  // Ids have no text to filter.
+  const policies = options.policies?.filter(
+    (policy) => prompt === PROMPT || policy.name !== 'content_filter',
+  );
   const { id, contextLength, eosTokenIds } = model.info();
   // Nothing ends a generation before its length.
   const logitBias = Object.fromEntries(eosTokenIds.map((token) => [token, -100]));
   const request = { model: id, prompt, temperature: 0, logitBias };
   const bare: Subject = { name, provider: local(model), request };
-  const governed: Subject = { ...bare, provider: govern(bare.provider, everythingOn('enforced', sdk)) };
+  const governed: Subject = { ...bare, provider: govern(bare.provider, { ...options, policies }) };
   const rows: Row[] = [];
   for (const length of LENGTHS) rows.push(...(await overhead(bare, governed, length, generations)));
   rows.push(...(await tableRow(bare, contextLength)));
