@@ -1,5 +1,6 @@
 // What is said of the samples of a benchmark, by the method of the published figures: one percent trimmed off either
 // end, then mean, median, percentiles, standard deviation and a 95 % interval of the mean. Pure.
+import { Random } from '../run/random.js';
 import { quantile } from '../statistics.js';
 
 export interface Distribution {
@@ -45,6 +46,31 @@ export function trimmed(samples: readonly number[]): readonly number[] {
 
 export function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+export interface Overhead {
+  /** How much more the second of each pair is than the first, altogether. */
+  readonly percent: number;
+  /** In which that lies with a confidence of 95 %. */
+  readonly interval: readonly [number, number];
+}
+
+const RESAMPLES = 2000;
+const SEED = 20_260_113;
+
+/** A measurement without, and one with what is to be judged, right after each other. */
+export type Pair = readonly [without: number, with_: number];
+
+/** By `middle`, such as the mean, of the differences. The interval is the percentile bootstrap's, over the pairs. */
+export function overheadOf(pairs: readonly Pair[], middle: (values: readonly number[]) => number): Overhead {
+  const percent = (sample: readonly Pair[]) =>
+    (middle(sample.map(([without, with_]) => with_ - without)) / middle(sample.map(([without]) => without))) *
+    100;
+  const random = new Random(SEED);
+  const resampled = Array.from({ length: RESAMPLES }, () =>
+    percent(pairs.map(() => pairs[Math.floor(random.uniform() * pairs.length)]!)),
+  );
+  return { percent: percent(pairs), interval: [quantile(resampled, 0.025), quantile(resampled, 0.975)] };
 }
 
 export interface Line {

@@ -15,8 +15,10 @@ export interface Effort {
   readonly watchedCalls: number;
   /** Calls whose allocations are sampled. */
   readonly profiledCalls: number;
-  /** Pairs of generations of the embedded model, of each length. */
+  /** Pairs of generations, of each length. */
   readonly generations: number;
+  /** Of these models: 'embedded', or a synthetic checkpoint in the shape of a model of the registry. */
+  readonly generationModels: readonly string[];
   /** Of the stress loop. */
   readonly stressSeconds: number;
 }
@@ -31,6 +33,7 @@ export const EFFORTS = {
     watchedCalls: 20_000,
     profiledCalls: 5000,
     generations: 20,
+    generationModels: ['embedded'],
     stressSeconds: 1,
   },
   realistic: {
@@ -42,6 +45,7 @@ export const EFFORTS = {
     watchedCalls: 100_000,
     profiledCalls: 5000,
     generations: 100,
+    generationModels: ['embedded', 'gpt2'],
     stressSeconds: 5,
   },
   detailed: {
@@ -53,6 +57,7 @@ export const EFFORTS = {
     watchedCalls: 100_000,
     profiledCalls: 5000,
     generations: 500,
+    generationModels: ['embedded', 'gpt2'],
     stressSeconds: 5,
   },
 } as const satisfies Readonly<Record<string, Effort>>;

@@ -20,7 +20,6 @@ const PERSISTENT_KB = 38;
 const PROVIDERS = 100;
 /** Readings of the watch for a leak. */
 const READINGS = 20;
-const NO_LEAK_BYTES = 10;
 
 export const memory: Benchmark = {
   name: 'memory',
@@ -149,8 +148,7 @@ async function leak(watchedCalls: number): Promise<Row> {
     seed: 0,
     ours: slope / perReading,
     unit: 'bytes',
-    target: { between: [-NO_LEAK_BYTES, NO_LEAK_BYTES] },
-    reason: `Standard error ${(standardError / perReading).toFixed(2)} bytes.`,
+    reason: `Published as about 0, without a bound. Standard error ${(standardError / perReading).toFixed(2)} bytes.`,
   });
 }
 

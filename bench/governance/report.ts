@@ -11,7 +11,7 @@ export interface GovernanceReport {
   readonly rows: readonly Row[];
 }
 
-const VERDICTS: readonly Verdict[] = ['met', 'acceptable', 'not met'];
+const VERDICTS: readonly Verdict[] = ['met', 'acceptable', 'not met', 'no target'];
 const COLUMNS = ['id', 'name', 'plane', 'seed', 'ours', 'unit', 'target', 'verdict', 'reason'] as const;
 
 /** As RFC 4180 has it, with a header line. */

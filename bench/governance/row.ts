@@ -5,7 +5,8 @@ import type { Distribution } from './distribution.js';
 /** G: a provider that answers at once. R: one with simulated service times. E: a model. */
 export type Plane = 'G' | 'R' | 'E';
 
-export type Verdict = 'met' | 'acceptable' | 'not met';
+/** 'no target': a figure to report, for which nothing was promised in numbers. */
+export type Verdict = 'met' | 'acceptable' | 'not met' | 'no target';
 
 /** All of them include their ends. */
 export type Bound =
@@ -22,7 +23,7 @@ export interface Row {
   readonly seed: number | null;
   readonly ours: number;
   readonly unit: string;
-  /** What `verdict` was computed from. */
+  /** What `verdict` was computed from; '-' where there is none. */
   readonly target: string;
   readonly verdict: Verdict;
   /** How it was measured, where that is not obvious. */
@@ -36,7 +37,8 @@ export interface Measurement {
   readonly seed?: number | undefined;
   readonly ours: number;
   readonly unit: string;
-  readonly target: Bound;
+  /** Of the promise itself, never a bound of our own. */
+  readonly target?: Bound | undefined;
   /** A weaker promise of the same system; without it there is only met and not met. */
   readonly acceptable?: Bound | undefined;
   readonly reason?: string | undefined;
@@ -48,7 +50,8 @@ export function holds(value: number, bound: Bound): boolean {
   return value >= bound.between[0] && value <= bound.between[1];
 }
 
-export function verdictOf(ours: number, target: Bound, acceptable?: Bound): Verdict {
+export function verdictOf(ours: number, target?: Bound, acceptable?: Bound): Verdict {
+  if (target === undefined) return 'no target';
   if (holds(ours, target)) return 'met';
   return acceptable !== undefined && holds(ours, acceptable) ? 'acceptable' : 'not met';
 }
@@ -89,7 +92,8 @@ export function statisticRows(
 }
 
 /** Six significant digits at most. */
-function text(bound: Bound): string {
+function text(bound: Bound | undefined): string {
+  if (bound === undefined) return '-';
   const short = (value: number) => String(Number(value.toPrecision(6)));
   if ('atMost' in bound) return `≤ ${short(bound.atMost)}`;
   if ('atLeast' in bound) return `≥ ${short(bound.atLeast)}`;

@@ -1,7 +1,7 @@
 // Benchmark 3: a remote endpoint's service times under 10, 50 and 100 workers, and sampling at four rates.
 import { type GovernedProvider, govern } from '../../src/governance/governed-provider.js';
 import type { Benchmark } from './benchmark.js';
-import { distribution, meanOf } from './distribution.js';
+import { distribution } from './distribution.js';
 import type { Effort } from './effort.js';
 import { residentBytes } from './heap.js';
 import { type LoadResult, RemoteReplica, runLoad, SERVICE_MS } from './load.js';
@@ -147,8 +147,21 @@ function rateRows(
       unit: '×',
       target: { between: [1 - 1e-12, 1 + 1e-12] },
     }),
-    ...(rate <= 0.1 ? [judged({ ...overhead, id: 'A-61', name: name('overhead') })] : []),
+    ...(rate <= 0.1 ? [sampledOverhead(rate, overheadPercentOf(calls))] : []),
   ];
+}
+
+/** Below 0.1 % is promised at a tenth; at a hundredth about 0.01 %, which is no bound. */
+function sampledOverhead(rate: number, ours: number): Row {
+  return judged({
+    id: 'A-61',
+    name: `sampling ${rate}, overhead`,
+    plane: 'R',
+    seed: rate,
+    ours,
+    unit: '%',
+    target: rate === 0.1 ? { atMost: 0.1 } : undefined,
+  });
 }
 
 function linearity(rates: readonly number[]): Row[] {
@@ -177,8 +190,10 @@ async function resources(effort: Effort): Promise<Row[]> {
   const governed = await governedLoad(MOST_WORKERS, 1, effort);
   const addedCpuMs = governed.cpuMsPerCall - bare.cpuMsPerCall;
   const tenth = Math.floor(effort.requests / 10);
-  const meanMs = (calls: LoadResult['calls']) => meanOf(calls.map(({ latencyMs }) => latencyMs));
-  const driftMs = meanMs(governed.calls.slice(-tenth)) - meanMs(governed.calls.slice(0, tenth));
+  const latencies = (calls: LoadResult['calls']) => distribution(calls.map(({ latencyMs }) => latencyMs));
+  const [first, last] = [latencies(governed.calls.slice(0, tenth)), latencies(governed.calls.slice(-tenth))];
+  const percent = (ms: number) => (ms / SERVICE_MS) * 100;
+  const noise = percent(Math.hypot(first.interval[1] - first.mean, last.interval[1] - last.mean));
   return [
     judged({
       id: 'A-26',
@@ -205,9 +220,10 @@ async function resources(effort: Effort): Promise<Row[]> {
       name: 'latency of the last tenth over the first',
       plane: 'R',
       seed: 0,
-      ours: (driftMs / SERVICE_MS) * 100,
+      ours: percent(last.mean - first.mean),
       unit: '%',
-      target: { between: [-1, 1] },
+      target: { between: [-noise, noise] },
+      reason: 'Equal within noise: the 95 % interval of the difference of two means.',
     }),
   ];
 }

@@ -23,7 +23,7 @@ import { type GovernanceReport, rememberFailure } from './governance-report.js';
 import type { GovernanceParts } from './parts.js';
 import type { Attempt, Governed } from './pipeline.js';
 import type { Cost } from './pricing/cost.js';
-import type { FailedAttempt, RetryPolicy } from './retry.js';
+import { retryAfter } from './retry.js';
 import { settle } from './settlement.js';
 import type { Operation } from './telemetry/names.js';
 import type { OperationSpan } from './telemetry/operation-span.js';
@@ -134,16 +134,6 @@ export class GovernedCall {
     this.#span?.budgetReserved({ reservedUsd: reserved.amountUsd });
   }
 
-  /** As the options say, but never once the caller has seen a part of the answer. */
-  get retryPolicy(): RetryPolicy {
-    const { retry } = this.#parts;
-    return {
-      maxRetries: retry.maxRetries,
-      waitMs: retry.waitMs,
-      retries: (error) => !this.#costs.hasAnswered && retry.retries(error),
-    };
-  }
-
   /** Asks the provider, once there is a place among the running calls; the place is kept for further attempts. */
   async attempt<Result extends Completion | Embedding>(
     number: number,
@@ -171,9 +161,22 @@ export class GovernedCall {
     }
   }
 
-  noteRetry({ attempt, waitMs, error }: FailedAttempt): void {
-    this.#waitMs = waitMs;
-    this.#parts.log.warn('Retrying', () => ({ requestId: this.requestId, attempt, waitMs, error }));
+  /** Further attempts after the first has failed, as the options say, but none once the caller has seen a part of the answer. */
+  retry<Result extends Completion | Embedding>(error: unknown, serve: Attempt<Result>): Promise<Result> {
+    const { log, retry, sleep } = this.#parts;
+    return retryAfter(error, (number) => this.attempt(number, serve), {
+      policy: {
+        maxRetries: retry.maxRetries,
+        waitMs: retry.waitMs,
+        retries: (failure) => !this.#costs.hasAnswered && retry.retries(failure),
+      },
+      signal: this.providerOptions.signal,
+      sleep,
+      onRetry: ({ attempt, waitMs, error }) => {
+        this.#waitMs = waitMs;
+        log.warn('Retrying', () => ({ requestId: this.requestId, attempt, waitMs, error }));
+      },
+    });
   }
 
   /** The number of the attempt under way; 0 when the call is over. */

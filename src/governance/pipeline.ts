@@ -11,7 +11,6 @@ import type { GovernedCallOptions, GovernedMethod, GovernedRequest } from './cal
 import type { GovernanceReport } from './governance-report.js';
 import { GovernedCall } from './governed-call.js';
 import type { GovernanceParts } from './parts.js';
-import { retry } from './retry.js';
 
 export type Governed<Result> = Result & { readonly governance: GovernanceReport };
 
@@ -41,12 +40,12 @@ export async function runGoverned<Result extends Completion | Embedding>(
     decisions.applyPolicies();
     decisions.checkPrice();
     call.reserve();
-    const result = await retry((number) => call.attempt(number, attempt), {
-      policy: call.retryPolicy,
-      signal: options?.signal,
-      sleep: parts.sleep,
-      onRetry: (failed) => call.noteRetry(failed),
-    });
+    let result: Result;
+    try {
+      result = await call.attempt(1, attempt);
+    } catch (error) {
+      result = await call.retry(error, attempt);
+    }
     decisions.checkOutput(result);
     return call.succeed(result);
   } catch (error) {

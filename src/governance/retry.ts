@@ -99,18 +99,25 @@ export interface RetryRun {
 }
 
 /**
- * Runs `attempt(1)`, then 2, ... until one fulfils.
+ * Runs `attempt(2)`, then 3, ... after the first has failed with `error`, until one fulfils. The first is the caller's, so
+ * that a success costs nothing.
  * Rejects with the last failure, or with AbortedError when the signal aborts between attempts.
  */
-export async function retry<T>(attempt: (number: number) => T | Promise<T>, run: RetryRun): Promise<T> {
+export async function retryAfter<T>(
+  error: unknown,
+  attempt: (number: number) => T | Promise<T>,
+  { policy, signal, sleep = systemSleep, onRetry }: RetryRun,
+): Promise<T> {
+  let failure = error;
   for (let number = 1; ; number++) {
+    const waitMs = nextWaitMs(policy, number, failure);
+    if (waitMs === undefined) throw failure;
+    onRetry?.({ attempt: number, waitMs, error: failure });
+    await sleep(waitMs, signal);
     try {
-      return await attempt(number);
-    } catch (error) {
-      const waitMs = nextWaitMs(run.policy, number, error);
-      if (waitMs === undefined) throw error;
-      run.onRetry?.({ attempt: number, waitMs, error });
-      await (run.sleep ?? systemSleep)(waitMs, run.signal);
+      return await attempt(number + 1);
+    } catch (next) {
+      failure = next;
     }
   }
 }

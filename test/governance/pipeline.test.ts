@@ -137,7 +137,9 @@ describe('tags', () => {
 
 describe('models of a governed call', () => {
   it('G-07: a request without a model, or with one that is not allowed, is a 400 that says which are', async () => {
-    const policies = [{ name: 'models', type: 'model_access', conditions: { allowedModels: ['gpt2', 'small'] } }];
+    const policies = [
+      { name: 'models', type: 'model_access', conditions: { allowedModels: ['gpt2', 'small'] } },
+    ];
     const { governed, served } = bench({ governancePolicy: 'enforced', policies });
     const { model: _, ...without } = REQUEST;
     expect(await rejection(governed.complete(without as never))).toMatchObject({

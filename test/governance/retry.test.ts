@@ -11,13 +11,23 @@ import {
   GATEWAY_RETRY,
   nextWaitMs,
   type RetryOptions,
-  retry,
+  type RetryRun,
+  retryAfter,
   retryPolicy,
 } from '#inhouse/governance/retry.js';
 
 const crash = new ProviderError('INHOUSE_PROVIDER_FAILED', 'crash');
 const throttled = (retryAfterSeconds: number) =>
   new ProviderError('INHOUSE_PROVIDER_RATE_LIMITED', 'wait', { details: { retryAfterSeconds } });
+
+/** The first attempt and those after it, as the pipeline makes them. */
+async function retry<T>(attempt: (number: number) => T | Promise<T>, run: RetryRun): Promise<T> {
+  try {
+    return await attempt(1);
+  } catch (error) {
+    return retryAfter(error, attempt, run);
+  }
+}
 
 /** What a provider that always fails with `error` sees: its attempts, and the waits between them in seconds. */
 async function failing(

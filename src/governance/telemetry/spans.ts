@@ -123,8 +123,7 @@ export class SpanRecorder implements Recorder {
     const first = { ...attributes, [GEN_AI.requestModel]: request.model };
     const span = tracer.startSpan(name, { kind, attributes: first }, context);
     if (!span.isRecording()) return undefined; // the SDK's own sampler
-    span.setAttributes(this.#attributes(start, keys));
-    return new OperationSpan(span, {
+    const operation = new OperationSpan(span, {
       provider,
       request,
       keys,
@@ -133,6 +132,8 @@ export class SpanRecorder implements Recorder {
       clock: this.#clock,
       faults: this.#faults,
     });
+    operation.describe(this.#attributes(start, keys));
+    return operation;
   }
 
   #kindOf({ provider, operation }: OperationStart): SpanKindFacts {

@@ -13,6 +13,7 @@ const LEAST = {
   watchedCalls: 200,
   profiledCalls: 200,
   generations: 4,
+  generationModels: ['embedded'],
   stressSeconds: 0.01,
 };
 

@@ -22,7 +22,7 @@ describe('inhouse bench governance', () => {
     ]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^budget: .*\n$/) });
     expect(stdout).toMatch(/^A-36 +check, 1 period, mean +G +8\.2 +\d/m);
-    expect(stdout).toMatch(/\n\d+ met, \d+ acceptable, \d+ not met\n$/);
+    expect(stdout).toMatch(/\n\d+ met, \d+ acceptable, \d+ not met, \d+ no target\n$/);
     const report = JSON.parse(readFileSync(json, 'utf8'));
     expect(report).toMatchObject({
       machine: { cores: expect.any(Number), node: process.version },

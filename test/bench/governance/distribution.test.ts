@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { distribution, lineThrough, trimmed } from '#bench/governance/distribution.js';
+import { distribution, lineThrough, meanOf, overheadOf, trimmed } from '#bench/governance/distribution.js';
+import { median } from '#bench/statistics.js';
 
 describe('distribution', () => {
   it('A-54: trims one percent off either end, and at least one sample', () => {
@@ -55,5 +56,30 @@ describe('the line through points', () => {
         [1, 4],
       ]),
     ).toEqual({ slope: 0, intercept: 4, r2: 1 });
+  });
+});
+
+describe('overheadOf', () => {
+  it('A-54: is exact where every pair differs alike', () => {
+    const pairs = [100, 200, 300].map((ms) => [ms, ms * 1.25] as const);
+    expect(overheadOf(pairs, meanOf).percent).toBeCloseTo(25, 9);
+    for (const bound of overheadOf(pairs, meanOf).interval) expect(bound).toBeCloseTo(25, 9);
+  });
+
+  it('A-54: has the interval that the standard error of the differences gives', () => {
+    const pairs = Array.from({ length: 200 }, (_, i) => [100, 101 + ((i * 7) % 11) - 5] as const);
+    const { percent, interval } = overheadOf(pairs, meanOf);
+    const differences = pairs.map(([without, with_]) => with_ - without);
+    const mean = differences.reduce((sum, ms) => sum + ms, 0) / 200;
+    const deviation = Math.sqrt(differences.reduce((sum, ms) => sum + (ms - mean) ** 2, 0) / 199);
+    const error = (1.96 * deviation) / Math.sqrt(200);
+    expect(percent).toBeCloseTo(mean, 9);
+    expect(interval[0]).toBeGreaterThan(mean - 1.15 * error);
+    expect(interval[0]).toBeLessThan(mean - 0.85 * error);
+    expect(interval[1]).toBeGreaterThan(mean + 0.85 * error);
+    expect(interval[1]).toBeLessThan(mean + 1.15 * error);
+    expect(overheadOf(pairs, meanOf)).toEqual({ percent, interval });
+    const [wild, ...rest] = pairs;
+    expect(overheadOf([[wild![0], 1e6], ...rest], median).percent).toBeCloseTo(1, 9);
   });
 });

@@ -55,7 +55,7 @@ describe('a governance report', () => {
       '',
       'C-45 added: Busy.',
       '',
-      '1 met, 0 acceptable, 1 not met',
+      '1 met, 0 acceptable, 1 not met, 0 no target',
     ]);
   });
 

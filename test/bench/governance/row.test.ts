@@ -25,6 +25,7 @@ describe('a verdict', () => {
     [38, { between: [37, 37] }, undefined, 'not met'],
     [-1, { between: [-1, 1] }, undefined, 'met'],
     [-1.1, { between: [-1, 1] }, undefined, 'not met'],
+    [5, undefined, undefined, 'no target'],
   ] as const)('of %s against %j, acceptable %j, is %s', (ours, target, acceptable, verdict) => {
     expect(verdictOf(ours, target, acceptable)).toBe(verdict);
   });
