@@ -29,7 +29,7 @@ interface VitestReport {
 }
 
 /** Those that ask INHOUSE_TEST_DEVICE what to run on. */
-const FILES = ['test/runtime/on-device.test.ts'];
+const FILES = ['test/runtime/on-device.test.ts', 'test/runtime/precision.test.ts'];
 
 /** Aborting kills the run; there is no result then. */
 export async function contractResults(
