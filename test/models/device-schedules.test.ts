@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { embeddedModelFolder } from '#inhouse/checkpoint/embedded.js';
+import type { GenerateOptions } from '#inhouse/engine/options.js';
 import type { Runner } from '#inhouse/runtime/runner.js';
 import { openEngine, submit } from '../engine/support.js';
 import { nativeMissing, openOnDevice } from '../support/runners.js';
@@ -14,7 +15,7 @@ const call = fc.record({
   stem: fc.integer({ min: 1, max: 30 }),
   rest: fc.array(fc.integer({ min: 256, max: 8000 }), { minLength: 1, maxLength: 4 }),
   afterMs: fc.nat(10),
-  given: fc.record({
+  given: fc.record<GenerateOptions>({
     maxTokens: fc.constantFrom(1, 4, 8, 24),
     temperature: fc.constantFrom(0, 0.8),
     topK: fc.constantFrom(0, 5, 40), // full logits, and candidates
@@ -30,6 +31,20 @@ const settings = fc.record({
   chunkSize: fc.integer({ min: 1, max: 16 }),
   pages: fc.integer({ min: 8, max: 16 }),
 });
+
+/** Two that fit the memory while they are short, and not when they are long: one has to give up its row. */
+const CROWDED: [
+  CallOf[],
+  { maxBatchSize: number; prefixCacheRows: number; chunkSize: number; pages: number },
+] = [
+  [0, 1].map((seed) => ({
+    stem: 30,
+    rest: [256 + seed],
+    afterMs: 0,
+    given: { maxTokens: 24, temperature: 0.8, topK: 40, seed, n: 1, priority: 0, minTokens: 24 },
+  })),
+  { maxBatchSize: 2, prefixCacheRows: 0, chunkSize: 16, pages: 12 },
+];
 
 describe.skipIf(nativeMissing)('an engine with its rows on a device', () => {
   const withRunner = async <Result>(use: (runner: Runner) => Promise<Result>): Promise<Result> => {
@@ -65,15 +80,18 @@ describe.skipIf(nativeMissing)('an engine with its rows on a device', () => {
                 }),
               );
               expect(said).toEqual(expected);
-              const { prefixCache, preemptions } = engine.statistics();
+              await expect
+                .poll(() => engine.statistics(), { interval: 2 })
+                .toMatchObject({ running: 0, waiting: 0 });
               const { rowsOpen } = await runner.statistics();
+              const { prefixCache, preemptions } = engine.statistics();
               expect(rowsOpen).toBe(prefixCache.rows);
               seen.hits += prefixCache.hits;
               seen.preemptions += preemptions;
             });
           },
         ),
-        { numRuns: 20 },
+        { numRuns: 21, examples: [CROWDED] },
       );
     });
     expect(seen.hits).toBeGreaterThan(0);
