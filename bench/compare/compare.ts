@@ -114,14 +114,13 @@ function energyFacts(): string {
 
 function notesOn(checkpoint: Checkpoint, candidates: readonly CandidateResult[]): string[] {
   const precisions = new Set(candidates.map(({ precision }) => precision));
+  const fp16OnCpu = candidates.some(({ precision, device }) => precision === 'fp16' && device === 'cpu');
   const stored = [...new Set([...checkpoint.tensors.values()].map(({ dtype }) => dtype))].join(', ');
   return [
     ...(precisions.has('fp32')
       ? [`fp32 reads the checkpoint's own files, where weights are ${stored}.`]
       : []),
-    ...(precisions.has('fp16')
-      ? ['fp16 on the CPU: the kernels compute in float32, so it saves disk and no time.']
-      : []),
+    ...(fp16OnCpu ? ['fp16 on the CPU: the kernels compute in float32, so it saves disk and no time.'] : []),
   ];
 }
 

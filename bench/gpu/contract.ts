@@ -28,8 +28,8 @@ interface VitestReport {
   }>;
 }
 
-/** Those that ask INHOUSE_TEST_DEVICE what to run on. */
-const FILES = ['test/runtime/on-device.test.ts'];
+/** Those that ask INHOUSE_TEST_DEVICE which GPU to run on; without it host memory stands for one. */
+const FILES = ['test/runtime/on-device.test.ts', 'test/runtime/precision.test.ts'];
 
 /** Aborting kills the run; there is no result then. */
 export async function contractResults(
@@ -50,9 +50,10 @@ export async function contractResults(
 }
 
 function runTests(args: readonly string[], device: string, signal: AbortSignal): Promise<void> {
+  const gpu = device.startsWith('cuda') ? { INHOUSE_TEST_DEVICE: device } : {};
   const child = spawn(process.execPath, args, {
     cwd: packageRoot(),
-    env: { ...process.env, INHOUSE_TEST_DEVICE: device },
+    env: { ...process.env, ...gpu },
     stdio: ['ignore', 2, 2],
     signal,
   });

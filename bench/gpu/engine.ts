@@ -22,6 +22,8 @@ export interface EngineResult {
   readonly itlMs: Distribution | null;
   /** Of the GPU, by all processes, right after; null where it was not on one. */
   readonly deviceUsedBytes: number | null;
+  /** Brought back from the device per token that a step drew. */
+  readonly fetchedBytesPerToken: number | null;
 }
 
 const SEED = 1;
@@ -61,7 +63,7 @@ export async function engineResult(
   };
   await run(seconds * 1000 * WARM_UP_SHARE, SEED);
   const summary = summarise(await run(seconds * 1000, SEED + 1));
-  const { device } = await model.statistics();
+  const { device, decodeTokens } = await model.statistics();
   return {
     precision: subject.precision,
     device: subject.device,
@@ -75,6 +77,7 @@ export async function engineResult(
     ttftMs: summary.ttftMs,
     itlMs: summary.itlMs,
     deviceUsedBytes: device?.usedBytes ?? null,
+    fetchedBytesPerToken: device ? device.fetchedBytes / decodeTokens : null,
   };
 }
 

@@ -14,8 +14,6 @@ import statistics
 import sys
 import time
 
-WARM_UP_STEPS = 5
-
 
 def versions():
     import torch
@@ -53,15 +51,20 @@ class Bench:
         torch.manual_seed(1)
         model = transformers.GPT2LMHeadModel(config)
         self.model = model.to(device=self.device, dtype=self.dtype).eval()
-        self.compiled = None
+        # Names come and go over the versions of transformers.
+        self.takes = inspect.signature(self.model.forward).parameters
 
     def run(self):
-        for mode in ("eager", "compile"):
-            for prompt in self.work["prompts"]:
-                self.report(mode, "prefill", 1, 0, prompt)
-            for depth in self.work["depths"]:
-                for batch in self.work["batches"]:
-                    self.report(mode, "decode", batch, depth, None)
+        depths, batches, prompts = (self.work[name] for name in ("depths", "batches", "prompts"))
+        for prompt in prompts:
+            self.report("eager", "prefill", 1, 0, prompt)
+        for depth in depths:
+            for batch in batches:
+                self.report("eager", "decode", batch, depth, None)
+        # Compiling takes half a minute a case: only what the comparison is about.
+        for batch in [batches[0], *[one for one in batches if one == 64]]:
+            self.report("compile", "decode", batch, depths[0], None)
+        self.report("compile", "prefill", 1, 0, prompts[0])
 
     def report(self, mode, phase, batch, depth, prompt):
         result = dict(mode=mode, phase=phase, batch=batch, depth=depth, prompt=prompt)
@@ -78,44 +81,36 @@ class Bench:
         forward = self.model if mode == "eager" else self.compile()
         self.reset_peak()
         with self.torch.inference_mode():
-            if phase == "prefill":
-                samples = self.prefill(forward, prompt)
-                tokens = prompt
-            else:
-                samples = self.decode(forward, batch, depth)
-                tokens = batch
+            samples = self.prefill(forward, prompt) if phase == "prefill" else self.decode(forward, batch, depth)
         ms = statistics.median(samples)
         return dict(
             msPerStep=ms,
             spread=dict(minMs=min(samples), maxMs=max(samples)),
-            tokensPerSecond=tokens / ms * 1000,
+            tokensPerSecond=(prompt or batch) / ms * 1000,
             peakBytes=self.torch.cuda.max_memory_allocated() if self.device == "cuda" else None,
         )
 
     def compile(self):
-        if self.compiled is None:
-            # Replays CUDA graphs where it can, which is its fastest way to decode.
-            self.compiled = self.torch.compile(self.model, mode="reduce-overhead", dynamic=False)
-        return self.compiled
+        """Anew for each case, whose shapes are static; replays CUDA graphs where it can, its fastest way to decode."""
+        self.torch._dynamo.reset()
+        return self.torch.compile(self.model, mode="reduce-overhead", dynamic=False)
 
     def decode(self, forward, batch, depth):
         """Milliseconds per step: every row holds `depth` tokens, each step feeds one more and takes the most probable."""
         steps = self.work["newTokens"]
         cache = self.cache(batch, depth + steps)
         held = self.tokens(batch, depth)
-        self.model(input_ids=held, past_key_values=cache, cache_position=self.positions(0, depth), use_cache=True)
         samples = []
-        for repetition in range(self.work["repetitions"] + 1):
+        for repetition in range(self.work["repetitions"] + 1):  # the first compiles and warms up
+            if repetition > 0:
+                cache.reset()
+            self.step(self.model, held, cache, self.positions(0, depth))
             token = self.tokens(batch, 1)
-            count = WARM_UP_STEPS if repetition == 0 else steps
             position = self.positions(depth, 1).clone()
             self.synchronize()
             begin = time.perf_counter()
-            for _ in range(min(count, steps)):
-                if forward is not self.model:
-                    self.torch.compiler.cudagraph_mark_step_begin()
-                out = forward(input_ids=token, past_key_values=cache, cache_position=position, use_cache=True)
-                token = out.logits[:, -1].argmax(-1, keepdim=True).clone()
+            for _ in range(steps):
+                token = self.step(forward, token, cache, position).argmax(-1, keepdim=True).clone()
                 position += 1
             self.synchronize()
             if repetition > 0:
@@ -124,28 +119,29 @@ class Bench:
 
     def prefill(self, forward, prompt):
         """Milliseconds of a whole prompt up to its first token, which is brought to the host."""
+        cache = self.cache(1, prompt)
+        self.step(self.model, self.tokens(1, prompt), cache, self.positions(0, prompt))  # has the cache allocated
         samples = []
-        for repetition in range(self.work["repetitions"] + 2):  # compiling, then warming up
-            cache = self.cache(1, prompt)
+        for repetition in range(self.work["repetitions"] + 2):  # two to compile and warm up
+            cache.reset()
             ids = self.tokens(1, prompt)
             self.synchronize()
             begin = time.perf_counter()
-            if forward is not self.model:
-                self.torch.compiler.cudagraph_mark_step_begin()
-            out = forward(
-                input_ids=ids,
-                past_key_values=cache,
-                cache_position=self.positions(0, prompt),
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            out.logits[0, -1].argmax().item()
+            self.step(forward, ids, cache, self.positions(0, prompt)).argmax().item()
             if repetition > 1:
                 samples.append((time.perf_counter() - begin) * 1000)
         return samples
 
+    def step(self, forward, ids, cache, positions):
+        """Logits of the last position of each row, [batch, vocabulary]."""
+        if forward is not self.model:
+            self.torch.compiler.cudagraph_mark_step_begin()
+        given = dict(cache_position=positions, logits_to_keep=1)
+        given = {name: value for name, value in given.items() if name in self.takes}
+        return forward(input_ids=ids, past_key_values=cache, use_cache=True, **given).logits[:, -1]
+
     def cache(self, batch, positions):
-        """The constructor has changed its names over the versions of transformers."""
+        """Of static shape, as long as the case needs."""
         from transformers import StaticCache
 
         known = inspect.signature(StaticCache.__init__).parameters

@@ -36,7 +36,7 @@ const LIMITS_S: Readonly<Record<PartName, number>> = {
   speed: 150,
   engine: 90,
   torch: 180,
-  contract: 180,
+  contract: 200,
   'more-speed': 240,
 };
 

@@ -18,7 +18,7 @@ const GOOD = {
     speed({ tokensPerSecond: 1200, stepsPerCall: 64 }),
     speed({ tokensPerSecond: 9000, precision: 'int4' }),
     speed({ tokensPerSecond: 30_000, batch: 64, deviceUsedBytes: 1.5e9 }),
-    speed({ tokensPerSecond: 20_000, batch: 64, depth: 512, deviceUsedBytes: 1.9e9 }),
+    speed({ tokensPerSecond: 20_000, batch: 64, depth: 512, deviceUsedBytes: 2.9e9 }),
     speed({ phase: 'prefill', depth: 0, prompt: 128, timeToFirstTokenMs: 4 }),
     speed({ phase: 'prefill', depth: 0, prompt: 512, timeToFirstTokenMs: 14 }),
   ],
@@ -27,14 +27,14 @@ const GOOD = {
 };
 
 describe('the targets', () => {
-  it('are held against the best way to decode at FP16, and the most memory', () => {
+  it('are held against the best way to decode at FP16, over rows of 64 positions', () => {
     expect(targetsOf(GOOD).map(({ value, met }) => [value, met])).toEqual([
       [1200, true],
       [4, true],
       [30_000, true],
       [4, true],
       [250, true],
-      [1.9e9, true],
+      [1.5e9, true],
     ]);
   });
 
