@@ -6,6 +6,7 @@
 // The residual stream is output 3 of each SkipLayerNormalization, which also adds the bias of the projection before it.
 import type { Gpt2Config } from '../checkpoint/config.js';
 import { parameterShapes } from '../checkpoint/parameters.js';
+import { BLOCKWISE_MATMUL } from './blockwise-matmul.js';
 import { CACHED_ATTENTION, INHOUSE } from './cached-attention.js';
 import { io } from './io.js';
 import { DataType } from './onnx-format.js';
@@ -18,6 +19,7 @@ export function buildGpt2Graph(config: Gpt2Config, locate: WeightLocator): Uint8
   const weights = new GraphWeights(writer, parameterShapes(config), locate);
   const { layers, heads, headSize, width, vocabularySize } = config;
   writer.function(CACHED_ATTENTION);
+  writer.function(BLOCKWISE_MATMUL);
 
   writer.input(io.inputIds, DataType.int64, ['B', 'S']);
   writer.input(io.positionIds, DataType.int64, ['B', 'S']);

@@ -1,10 +1,11 @@
 // How a graph reads its weights, each the way it is stored: as values, as tables and as matrices.
 //
 //   float       Gather; MatMul or Gemm. Float16 and bfloat16 are widened by a Cast that ONNX Runtime folds at load
-//   blockwise   GatherBlockQuantized; MatMulNBits. One table of blocks serves both
+//   blockwise   GatherBlockQuantized; BlockwiseMatMul. One table of blocks serves both
 //   channel     DynamicQuantizeMatMul
 //
 // What these operators promise: docs/graph.md.
+import { BLOCKWISE_MATMUL } from './blockwise-matmul.js';
 import { DataType } from './onnx-format.js';
 import { isTransposed, type StoredWeight } from './quantize/weights-file.js';
 import { type ExternalTensor, type GraphWriter, MICROSOFT } from './writer.js';
@@ -12,13 +13,11 @@ import { type ExternalTensor, type GraphWriter, MICROSOFT } from './writer.js';
 /** How and where a parameter of the checkpoint, by its canonical name, is stored. */
 export type WeightLocator = (name: string) => StoredWeight;
 
-/** MatMulNBits then rounds the inputs to 8 bits, block by block, and multiplies integers. */
-const ACCURACY_INT8 = 4;
-
 export class GraphWeights {
   readonly #writer: GraphWriter;
   readonly #shapes: ReadonlyMap<string, readonly number[]>;
   readonly #locate: WeightLocator;
+  readonly #widened = new Set<string>();
 
   /** `shapes` are those of the checkpoint. */
   constructor(writer: GraphWriter, shapes: ReadonlyMap<string, readonly number[]>, locate: WeightLocator) {
@@ -49,8 +48,9 @@ export class GraphWeights {
     const width = this.#shapes.get(name)![1]!;
     const whole = blocks * block === width ? output : `${output}.padded`;
     const attributes = { bits, block_size: block, gather_axis: 0, quantize_axis: 1 };
-    const [scales, ...zeroPoints] = this.#scales(name, weight);
-    const inputs = [table, ids, scales!, ...zeroPoints];
+    const inputs = [table, ids, this.#float32(`${name}.scales`, weight.scales!)];
+    const zeroPoints = this.#zeroPoints(name, weight);
+    if (zeroPoints !== undefined) inputs.push(zeroPoints);
     this.#writer.node('GatherBlockQuantized', inputs, [whole], attributes, MICROSOFT);
     if (whole !== output) this.#keepFirst(whole, width, output);
   }
@@ -64,18 +64,18 @@ export class GraphWeights {
     const addend = bias === undefined ? [] : [this.value(bias)];
     if (weight.scheme.kind === 'float') this.#floatProduct(x, name, output, addend);
     else if (weight.scheme.kind === 'channel') {
-      const [scales] = this.#scales(name, weight);
-      const inputs = [x, this.#writer.external(`${name}.data`, weight.data), scales!, '', ...addend];
+      const scales = this.#float32(`${name}.scales`, weight.scales!);
+      const inputs = [x, this.#writer.external(`${name}.data`, weight.data), scales, '', ...addend];
       this.#writer.node('DynamicQuantizeMatMul', inputs, [output], {}, MICROSOFT);
     } else {
       const { bits, block } = weight.scheme;
-      const [scales, zeroPoints = ''] = this.#scales(name, weight);
       const data = this.#writer.external(`${name}.data`, weight.data);
-      const inputs = [x, data, scales!, zeroPoints, '', ...addend];
+      const scales = this.#stored(`${name}.scales`, weight.scales!);
+      const inputs = [x, data, scales, this.#zeroPoints(name, weight) ?? '', ...addend];
       const shape = this.#shapes.get(name)!;
       const [K, N] = isTransposed(name) ? shape : shape.toReversed();
-      const attributes = { K: K!, N: N!, bits, block_size: block, accuracy_level: ACCURACY_INT8 };
-      this.#writer.node('MatMulNBits', inputs, [output], attributes, MICROSOFT);
+      const attributes = { K: K!, N: N!, bits, block_size: block };
+      this.#writer.node(BLOCKWISE_MATMUL.name, inputs, [output], attributes, BLOCKWISE_MATMUL.domain);
     }
   }
 
@@ -90,21 +90,23 @@ export class GraphWeights {
     }
   }
 
-  /** Names of the scales and, if there are any, the zero points. */
-  #scales(name: string, { scales, zeroPoints }: StoredWeight): string[] {
-    const names = [this.#float32(`${name}.scales`, scales!)];
-    if (zeroPoints) names.push(this.#writer.external(`${name}.zero_points`, zeroPoints));
-    return names;
+  /** The name of the zero points, if there are any. */
+  #zeroPoints(name: string, { zeroPoints }: StoredWeight): string | undefined {
+    return zeroPoints && this.#writer.external(`${name}.zero_points`, zeroPoints);
   }
 
   #float32(name: string, tensor: ExternalTensor): string {
     if (tensor.dtype === DataType.float) return this.#writer.external(name, tensor);
-    const stored = `${name}.stored`;
-    if (!this.#writer.has(stored)) {
-      this.#writer.external(stored, tensor);
-      this.#writer.node('Cast', [stored], [name], { to: DataType.float });
+    if (!this.#widened.has(name)) {
+      this.#writer.node('Cast', [this.#stored(name, tensor)], [name], { to: DataType.float });
+      this.#widened.add(name);
     }
     return name;
+  }
+
+  /** The name of a tensor as it is stored. */
+  #stored(name: string, tensor: ExternalTensor): string {
+    return this.#writer.external(tensor.dtype === DataType.float ? name : `${name}.stored`, tensor);
   }
 
   /** Cuts the last axis of x to `width`. */

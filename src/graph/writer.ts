@@ -87,10 +87,6 @@ export class GraphWriter {
     return name;
   }
 
-  has(initializer: string): boolean {
-    return this.#initializers.has(initializer);
-  }
-
   /** The `.onnx` file. Opset 17 has LayerNormalization; IR 10 is what ONNX Runtime 1.18 and later read. */
   encode(graphName: string): Uint8Array {
     return encodeModel({
@@ -99,7 +95,10 @@ export class GraphWriter {
       opsetImport: [
         { domain: '', version: 17 },
         { domain: MICROSOFT, version: 1 },
-        ...[...new Set(this.#functions.map(({ domain }) => domain))].map((domain) => ({ domain, version: 1 })),
+        ...[...new Set(this.#functions.map(({ domain }) => domain))].map((domain) => ({
+          domain,
+          version: 1,
+        })),
       ],
       functions: this.#functions,
       graph: {
