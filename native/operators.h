@@ -11,7 +11,7 @@ namespace inhouse {
 
 inline constexpr const char* operatorDomain = "inhouse";
 
-/** For one session of so many threads. */
-std::vector<std::unique_ptr<CustomOp>> makeOperators(const Api& api, int threads);
+/** For one session of so many threads. `ownProducts`: BlockwiseMatMul too, where the processor has what it takes. */
+std::vector<std::unique_ptr<CustomOp>> makeOperators(const Api& api, int threads, bool ownProducts);
 
 }  // namespace inhouse

@@ -64,6 +64,7 @@ RunnerOptions toRunnerOptions(const Napi::Value& value) {
   options.session.graphFile = string(object, "graphFile");
   options.session.weightsFolder = string(object, "weightsFolder");
   options.session.threads = static_cast<int>(number(object, "threads"));
+  options.session.ownProducts = object.Get("ownProducts").As<Napi::Boolean>();
   options.session.spinning = object.Get("spinning").As<Napi::Boolean>();
   options.session.optimizationLevel = static_cast<int>(number(object, "optimizationLevel"));
   options.session.profilePrefix = string(object, "profilePrefix");

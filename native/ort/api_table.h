@@ -39,8 +39,11 @@ inline constexpr int fail = 1;               // OrtErrorCode
 inline constexpr int logError = 3;           // OrtLoggingLevel
 inline constexpr int allocatorArena = 1;     // OrtAllocatorType
 inline constexpr int inputRequired = 0;      // OrtCustomOpInputOutputCharacteristic
+inline constexpr int inputOptional = 1;
 inline constexpr int memoryDefault = 0;      // OrtMemType
-inline constexpr int elementFloat = 1;       // ONNXTensorElementDataType
+inline constexpr int elementAny = 0;         // ONNXTensorElementDataType
+inline constexpr int elementFloat = 1;
+inline constexpr int elementUint8 = 2;
 inline constexpr int elementInt32 = 6;
 inline constexpr int elementInt64 = 7;
 inline constexpr int elementFloat16 = 10;
@@ -106,11 +109,14 @@ inline constexpr int elementFloat16 = 10;
   F(208, ReleaseCUDAProviderOptions, void, (OrtCUDAProviderOptionsV2*))                                               \
   F(216, SessionOptionsAppendExecutionProvider, OrtStatus*,                                                           \
     (OrtSessionOptions*, const char* provider, const char* const* keys, const char* const* values, std::size_t))      \
+  F(249, KernelInfoGetConstantInput_tensor, OrtStatus*,                                                               \
+    (const OrtKernelInfo*, std::size_t index, int* isConstant, const OrtValue**))                                     \
   F(274, KernelContext_ParallelFor, OrtStatus*,                                                                       \
     (const OrtKernelContext*, void (*work)(void*, std::size_t), std::size_t count, std::size_t batches, void*))       \
   F(298, GetKeyValuePairs, void,                                                                                      \
     (const OrtKeyValuePairs*, const char* const** keys, const char* const** values, std::size_t*))                    \
   F(300, ReleaseKeyValuePairs, void, (OrtKeyValuePairs*))                                                             \
+  F(318, GetTensorSizeInBytes, OrtStatus*, (const OrtValue*, std::size_t*))                                           \
   F(319, AllocatorGetStats, OrtStatus*, (const OrtAllocator*, OrtKeyValuePairs**))
 
 }  // namespace inhouse

@@ -2,6 +2,8 @@
 #include "custom_op.h"
 
 #include <exception>
+#include <stdexcept>
+#include <string>
 
 namespace inhouse {
 
@@ -32,12 +34,14 @@ struct CustomOp::Instance {
   static void destroy(void* instance) { delete static_cast<Instance*>(instance); }
 };
 
-CustomOp::CustomOp(const Api& api, const char* name, std::vector<int> inputTypes, std::vector<int> outputTypes)
+CustomOp::CustomOp(const Api& api, const char* name, std::vector<int> inputTypes, std::vector<int> outputTypes,
+                   std::size_t requiredInputs)
     : OrtCustomOp{},
       api_(api),
       name_(name),
       inputTypes_(std::move(inputTypes)),
-      outputTypes_(std::move(outputTypes)) {
+      outputTypes_(std::move(outputTypes)),
+      requiredInputs_(requiredInputs) {
   version = ortApiVersion;
   GetName = [](const OrtCustomOp* op) { return static_cast<const CustomOp*>(op)->name_; };
   GetExecutionProviderType = [](const OrtCustomOp*) -> const char* { return nullptr; };
@@ -45,7 +49,9 @@ CustomOp::CustomOp(const Api& api, const char* name, std::vector<int> inputTypes
   GetInputTypeCount = [](const OrtCustomOp* op) { return static_cast<const CustomOp*>(op)->inputTypes_.size(); };
   GetOutputType = [](const OrtCustomOp* op, std::size_t i) { return static_cast<const CustomOp*>(op)->outputTypes_[i]; };
   GetOutputTypeCount = [](const OrtCustomOp* op) { return static_cast<const CustomOp*>(op)->outputTypes_.size(); };
-  GetInputCharacteristic = [](const OrtCustomOp*, std::size_t) { return ort::inputRequired; };
+  GetInputCharacteristic = [](const OrtCustomOp* op, std::size_t i) {
+    return i < static_cast<const CustomOp*>(op)->requiredInputs_ ? ort::inputRequired : ort::inputOptional;
+  };
   GetOutputCharacteristic = [](const OrtCustomOp*, std::size_t) { return ort::inputRequired; };
   GetInputMemoryType = [](const OrtCustomOp*, std::size_t) { return ort::memoryDefault; };
   CreateKernelV2 = Instance::create;
@@ -68,6 +74,7 @@ void* KernelContext::inputData(std::size_t index) const {
   const OrtValue* value = nullptr;
   void* data = nullptr;
   api_.check(api_.KernelContext_GetInput(context_, index, &value));
+  if (value == nullptr) return nullptr;
   api_.check(api_.GetTensorMutableData(const_cast<OrtValue*>(value), &data));
   return data;
 }
@@ -90,6 +97,20 @@ std::int64_t NodeInfo::integer(const char* attribute) const {
   std::int64_t value = 0;
   api_.check(api_.KernelInfoGetAttribute_int64(info_, attribute, &value));
   return value;
+}
+
+ConstantInput NodeInfo::constant(std::size_t input, std::size_t bytes) const {
+  int isConstant = 0;
+  const OrtValue* value = nullptr;
+  api_.check(api_.KernelInfoGetConstantInput_tensor(info_, input, &isConstant, &value));
+  std::size_t held = 0;
+  if (isConstant != 0) api_.check(api_.GetTensorSizeInBytes(value, &held));
+  if (isConstant == 0 || held != bytes)
+    throw std::runtime_error("Input " + std::to_string(input) + " must be a constant of " + std::to_string(bytes) +
+                             " bytes; " + (isConstant == 0 ? "it is none." : "it has " + std::to_string(held) + "."));
+  void* data = nullptr;
+  api_.check(api_.GetTensorMutableData(const_cast<OrtValue*>(value), &data));
+  return {data, held};
 }
 
 }  // namespace inhouse

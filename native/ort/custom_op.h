@@ -18,6 +18,7 @@ class KernelContext {
 
   std::vector<std::int64_t> shape(std::size_t input) const;
 
+  /** Null where an optional input is not given. */
   template <class T>
   const T* input(std::size_t index) const {
     return static_cast<const T*>(inputData(index));
@@ -49,12 +50,21 @@ class KernelContext {
   OrtKernelContext* context_;
 };
 
-/** The attributes of one node. */
+/** The bytes of a tensor that is part of the model. */
+struct ConstantInput {
+  const void* data;
+  std::size_t bytes;
+};
+
+/** The attributes of one node, and its inputs that never change. */
 class NodeInfo {
  public:
   NodeInfo(const Api& api, const OrtKernelInfo* info) : api_(api), info_(info) {}
   float number(const char* attribute) const;
   std::int64_t integer(const char* attribute) const;
+
+  /** Throws std::runtime_error unless the input is a constant of so many bytes. The data stays as long as the session. */
+  ConstantInput constant(std::size_t input, std::size_t bytes) const;
 
  private:
   const Api& api_;
@@ -71,8 +81,9 @@ class Kernel {
 /** Outlives every session that it is registered with. */
 class CustomOp : public OrtCustomOp {
  public:
-  /** Types are ONNXTensorElementDataType. */
-  CustomOp(const Api& api, const char* name, std::vector<int> inputTypes, std::vector<int> outputTypes);
+  /** Types are ONNXTensorElementDataType. Inputs from `requiredInputs` on may be left out. */
+  CustomOp(const Api& api, const char* name, std::vector<int> inputTypes, std::vector<int> outputTypes,
+           std::size_t requiredInputs = static_cast<std::size_t>(-1));
   virtual ~CustomOp() = default;
   CustomOp(const CustomOp&) = delete;
   CustomOp& operator=(const CustomOp&) = delete;
@@ -86,6 +97,7 @@ class CustomOp : public OrtCustomOp {
   const char* name_;
   std::vector<int> inputTypes_;
   std::vector<int> outputTypes_;
+  std::size_t requiredInputs_;
 };
 
 }  // namespace inhouse

@@ -95,7 +95,7 @@ Session::Session(const SessionOptions& options) : options_(options), api_(option
   try {
     environment_ = create(api_, api_.ReleaseEnv, api_.CreateEnv, ort::logError, "inhouse");
     cpu_ = create(api_, api_.ReleaseMemoryInfo, api_.CreateCpuMemoryInfo, ort::allocatorArena, ort::memoryDefault);
-    operators_ = makeOperators(api_, options.threads);
+    operators_ = makeOperators(api_, options.threads, options.ownProducts);
     domain_ = create(api_, api_.ReleaseCustomOpDomain, api_.CreateCustomOpDomain, operatorDomain);
     for (const auto& op : operators_) api_.check(api_.CustomOpDomain_Add(domain_.get(), op.get()));
     place_ = create(api_, api_.ReleaseMemoryInfo, api_.CreateMemoryInfo, onCuda() ? "Cuda" : "Cpu", ort::allocatorArena,

@@ -23,6 +23,8 @@ struct SessionOptions {
   int threads = 1;
   /** Threads that wait for work in a busy loop while a step runs: faster steps, more processor time. */
   bool spinning = true;
+  /** Quantized products by kernels of our own, where there are any for this processor. */
+  bool ownProducts = true;
   /** GraphOptimizationLevel: 0 none, 1 basic, 2 extended, 99 all. */
   int optimizationLevel = 99;
   /** ONNX Runtime writes a profile to <prefix>_<time>.json when the session ends; empty for none. */

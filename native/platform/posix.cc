@@ -9,12 +9,17 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cinttypes>
+#include <cstdint>
+#include <cstdio>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
 #include "dynamic_library.h"
 #include "heap.h"
+#include "mapped_file.h"
 #include "reserved_memory.h"
 
 namespace inhouse {
@@ -64,6 +69,36 @@ void ReservedMemory::preferHugePages() noexcept {
   madvise(data_, size_, MADV_HUGEPAGE);
 #endif
 }
+
+#ifdef __linux__
+namespace {
+
+/** Whether all of [begin, end) lies in one private mapping of a file: pages of anything else would come back as zeros. */
+bool isMappedFile(std::uintptr_t begin, std::uintptr_t end) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> maps(std::fopen("/proc/self/maps", "re"), std::fclose);
+  if (maps == nullptr) return false;
+  char line[4352];  // a path is at most 4096 long
+  while (std::fgets(line, sizeof line, maps.get()) != nullptr) {
+    std::uintptr_t first, last;
+    char permissions[5];
+    unsigned long inode;
+    if (std::sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %lu", &first, &last, permissions, &inode) != 4) continue;
+    if (first <= begin && begin < last) return end <= last && permissions[3] == 'p' && inode != 0;
+  }
+  return false;
+}
+
+}  // namespace
+
+void releaseMappedPages(const void* data, std::size_t bytes) noexcept {
+  const std::uintptr_t page = ReservedMemory::pageSize();
+  const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(data) / page * page;
+  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(data) + bytes + page - 1) / page * page;
+  if (isMappedFile(begin, end)) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+#else
+void releaseMappedPages(const void*, std::size_t) noexcept {}  // the system takes clean pages when it needs them
+#endif
 
 std::size_t ReservedMemory::pageSize() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
 

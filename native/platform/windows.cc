@@ -8,6 +8,7 @@
 
 #include "dynamic_library.h"
 #include "heap.h"
+#include "mapped_file.h"
 #include "reserved_memory.h"
 #include "wide_text.h"
 
@@ -53,6 +54,11 @@ void ReservedMemory::release(std::size_t offset, std::size_t bytes) noexcept {
 }
 
 void ReservedMemory::preferHugePages() noexcept {}  // needs a privilege that few processes have
+
+void releaseMappedPages(const void* data, std::size_t bytes) noexcept {
+  // Of pages that are not locked it says so, and takes them out of the working set.
+  VirtualUnlock(const_cast<void*>(data), bytes);
+}
 
 std::size_t ReservedMemory::pageSize() {
   SYSTEM_INFO info;

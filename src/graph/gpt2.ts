@@ -7,6 +7,7 @@
 import type { Gpt2Config } from '../checkpoint/config.js';
 import { parameterShapes } from '../checkpoint/parameters.js';
 import { cachedAttention, groupedAttention, scatterAttention } from './attention.js';
+import { BLOCKWISE_MATMUL } from './blockwise-matmul.js';
 import { writeCandidates } from './candidates.js';
 import type { GraphForm } from './form.js';
 import { io } from './io.js';
@@ -33,6 +34,7 @@ export function buildGpt2Graph(
   const weights = new GraphWeights(writer, parameterShapes(config), stored, form);
   const { elementType } = weights;
   const { layers, width, vocabularySize } = config;
+  if (form.integerProducts) writer.function(BLOCKWISE_MATMUL);
   const attend = ATTENTION[form.attention](writer, config, elementType);
   const hidden = elementType === DataType.float ? io.hidden : 'hidden.narrow';
 

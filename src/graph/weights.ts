@@ -1,12 +1,14 @@
 // How a graph reads its weights, each the way it is stored: as values, as tables and as matrices.
 //
 //   float       Gather; MatMul or Gemm. What is stored in another type goes through a Cast that ONNX Runtime folds at load
-//   blockwise   GatherBlockQuantized; MatMulNBits. One table of blocks serves both
+//   blockwise   GatherBlockQuantized; BlockwiseMatMul or MatMulNBits. One table of blocks serves both
 //   channel     DynamicQuantizeMatMul
 //
 // What these operators promise: docs/graph.md.
+import { BLOCKWISE_MATMUL } from './blockwise-matmul.js';
 import type { GraphForm } from './form.js';
 import { DataType } from './onnx-format.js';
+import type { WeightScheme } from './precision.js';
 import { isTransposed, type StoredWeight } from './quantize/weights-file.js';
 import { type ExternalTensor, type GraphWriter, MICROSOFT } from './writer.js';
 
@@ -16,14 +18,12 @@ import { type ExternalTensor, type GraphWriter, MICROSOFT } from './writer.js';
  */
 const TABLES: ReadonlySet<string> = new Set(['wte.weight', 'lm_head.weight']);
 
-/** MatMulNBits then rounds the inputs to 8 bits, block by block, and multiplies integers. */
-const ACCURACY_INT8 = 4;
-
 export class GraphWeights {
   readonly #writer: GraphWriter;
   readonly #shapes: ReadonlyMap<string, readonly number[]>;
   readonly #stored: ReadonlyMap<string, StoredWeight>;
   readonly #form: GraphForm;
+  readonly #cast = new Set<string>();
 
   /** `shapes` are those of the checkpoint; `stored` is how and where its parameters are stored, all of them. */
   constructor(
@@ -72,14 +72,26 @@ export class GraphWeights {
       const inputs = [x, this.#writer.external(`${name}.data`, weight.data), scales!, '', ...addend];
       this.#writer.node('DynamicQuantizeMatMul', inputs, [output], {}, MICROSOFT);
     } else {
-      const { bits, block } = weight.scheme;
+      this.#blockwiseProduct(x, name, output, addend);
+    }
+  }
+
+  /** Both operators read the same blocks; ours takes the scales as they are stored. */
+  #blockwiseProduct(x: string, name: string, output: string, addend: readonly string[]): void {
+    const weight = this.#stored.get(name)!;
+    const { bits, block } = weight.scheme as Extract<WeightScheme, { kind: 'blockwise' }>;
+    const data = this.#writer.external(`${name}.data`, weight.data);
+    const shape = this.#shapes.get(name)!;
+    const [K, N] = isTransposed(name) ? shape : shape.toReversed();
+    const attributes = { K: K!, N: N!, bits, block_size: block };
+    if (this.#form.integerProducts) {
+      const scales = this.#scalesAsStored(name, weight);
+      const [zeroPoints = ''] = this.#zeroPoints(name, weight);
+      const inputs = [x, data, scales, zeroPoints, ...addend];
+      this.#writer.node(BLOCKWISE_MATMUL.name, inputs, [output], attributes, BLOCKWISE_MATMUL.domain);
+    } else {
       const [scales, zeroPoints = ''] = this.#scales(name, weight);
-      const data = this.#writer.external(`${name}.data`, weight.data);
       const inputs = [x, data, scales!, zeroPoints, '', ...addend];
-      const shape = this.#shapes.get(name)!;
-      const [K, N] = isTransposed(name) ? shape : shape.toReversed();
-      const rounding = this.#form.integerProducts ? { accuracy_level: ACCURACY_INT8 } : {};
-      const attributes = { K: K!, N: N!, bits, block_size: block, ...rounding };
       this.#writer.node('MatMulNBits', inputs, [output], attributes, MICROSOFT);
     }
   }
@@ -118,10 +130,20 @@ export class GraphWeights {
   }
 
   /** Names of the scales and, if there are any, the zero points. */
-  #scales(name: string, { scales, zeroPoints }: StoredWeight): string[] {
-    const names = [this.#float(`${name}.scales`, scales!, this.#typeOf(name))];
-    if (zeroPoints) names.push(this.#writer.external(`${name}.zero_points`, zeroPoints));
-    return names;
+  #scales(name: string, weight: StoredWeight): string[] {
+    return [
+      this.#float(`${name}.scales`, weight.scales!, this.#typeOf(name)),
+      ...this.#zeroPoints(name, weight),
+    ];
+  }
+
+  #scalesAsStored(name: string, { scales }: StoredWeight): string {
+    const stored = scales!.dtype === DataType.float ? `${name}.scales` : `${name}.scales.stored`;
+    return this.#writer.external(stored, scales!);
+  }
+
+  #zeroPoints(name: string, { zeroPoints }: StoredWeight): string[] {
+    return zeroPoints ? [this.#writer.external(`${name}.zero_points`, zeroPoints)] : [];
   }
 
   #typeOf(name: string): DataType {
@@ -130,10 +152,10 @@ export class GraphWeights {
 
   #float(name: string, tensor: ExternalTensor, type: DataType): string {
     if (tensor.dtype === type) return this.#writer.external(name, tensor);
-    const stored = `${name}.stored`;
-    if (!this.#writer.has(stored)) {
-      this.#writer.external(stored, tensor);
+    const stored = this.#writer.external(`${name}.stored`, tensor);
+    if (!this.#cast.has(name)) {
       this.#writer.node('Cast', [stored], [name], { to: type });
+      this.#cast.add(name);
     }
     return name;
   }

@@ -89,10 +89,6 @@ export class GraphWriter {
     return name;
   }
 
-  has(initializer: string): boolean {
-    return this.#initializers.has(initializer);
-  }
-
   /** The `.onnx` file. Opset 17 has LayerNormalization; IR 10 is what ONNX Runtime 1.18 and later read. */
   encode(graphName: string, opset = 17): Uint8Array {
     return encodeModel({

@@ -22,6 +22,11 @@ export interface NativeRunnerOptions extends RunnerOptions {
   readonly libraryFile?: string;
   /** Let threads wait in a busy loop within a step: faster, at the cost of processor time. Default true. */
   readonly spinning?: boolean;
+  /**
+   * Who multiplies with quantized matrices: 'own' kernels, where there are any for this processor, or ONNX Runtime's. Default
+   * 'own'; the other is for comparison.
+   */
+  readonly products?: 'own' | 'onnxruntime';
   /** How far ONNX Runtime rewrites the graph at load. Default 'all'. */
   readonly optimization?: keyof typeof OPTIMIZATION_LEVELS;
   /** Write ONNX Runtime's profile to `<profilePrefix>_<time>.json` on dispose. Default: none is written. */
@@ -187,6 +192,7 @@ function toAddonOptions(options: NativeRunnerOptions): AddonRunnerOptions {
     weightsFolder: options.weightsFolder,
     threads: options.threads,
     spinning: options.spinning ?? true,
+    ownProducts: (options.products ?? 'own') === 'own',
     optimizationLevel: OPTIMIZATION_LEVELS[options.optimization ?? 'all'],
     profilePrefix: options.profilePrefix ?? '',
     executionProvider: executionProvider?.name ?? '',

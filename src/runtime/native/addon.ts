@@ -12,6 +12,7 @@ export interface AddonRunnerOptions {
   readonly weightsFolder: string;
   readonly threads: number;
   readonly spinning: boolean;
+  readonly ownProducts: boolean;
   readonly optimizationLevel: number;
   readonly profilePrefix: string;
   readonly executionProvider: string;
