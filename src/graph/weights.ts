@@ -7,6 +7,7 @@
 // What these operators promise: docs/graph.md.
 import type { GraphForm } from './form.js';
 import { DataType } from './onnx-format.js';
+import type { WeightScheme } from './precision.js';
 import { isTransposed, type StoredWeight } from './quantize/weights-file.js';
 import { type ExternalTensor, type GraphWriter, MICROSOFT } from './writer.js';
 
@@ -71,17 +72,47 @@ export class GraphWeights {
       const [scales] = this.#scales(name, weight);
       const inputs = [x, this.#writer.external(`${name}.data`, weight.data), scales!, '', ...addend];
       this.#writer.node('DynamicQuantizeMatMul', inputs, [output], {}, MICROSOFT);
+    } else if (this.#form.integerProducts || isTransposed(name)) {
+      this.#blockwiseProduct(x, name, weight, output, addend);
     } else {
-      const { bits, block } = weight.scheme;
-      const [scales, zeroPoints = ''] = this.#scales(name, weight);
-      const data = this.#writer.external(`${name}.data`, weight.data);
-      const inputs = [x, data, scales!, zeroPoints, '', ...addend];
-      const shape = this.#shapes.get(name)!;
-      const [K, N] = isTransposed(name) ? shape : shape.toReversed();
-      const rounding = this.#form.integerProducts ? { accuracy_level: ACCURACY_INT8 } : {};
-      const attributes = { K: K!, N: N!, bits, block_size: block, ...rounding };
-      this.#writer.node('MatMulNBits', inputs, [output], attributes, MICROSOFT);
+      this.#productInEights(x, name, weight, output);
     }
+  }
+
+  /** `part` names the outputs that `weight` holds, where they are not all of the matrix. */
+  #blockwiseProduct(
+    x: string,
+    name: string,
+    weight: StoredWeight,
+    output: string,
+    addend: readonly string[] = [],
+    part = '',
+  ): void {
+    const { bits, block } = weight.scheme as Extract<WeightScheme, { kind: 'blockwise' }>;
+    const [scales, zeroPoints = ''] = this.#scales(name, weight, part);
+    const data = this.#writer.external(`${name}${part}.data`, weight.data);
+    const inputs = [x, data, scales!, zeroPoints, '', ...addend];
+    const shape = this.#shapes.get(name)!;
+    const K = isTransposed(name) ? shape[0]! : shape[1]!;
+    const rounding = this.#form.integerProducts ? { accuracy_level: ACCURACY_INT8 } : {};
+    const attributes = { K, N: weight.data.shape[0]!, bits, block_size: block, ...rounding };
+    this.#writer.node('MatMulNBits', inputs, [output], attributes, MICROSOFT);
+  }
+
+  /**
+   * The CUDA kernels for few rows take outputs in multiples of 8. A vocabulary of any other size, such as GPT-2's 50257,
+   * would be widened whole in every step: its last few tokens are multiplied apart.
+   */
+  #productInEights(x: string, name: string, weight: StoredWeight, output: string): void {
+    const outputs = weight.data.shape[0]!;
+    const most = outputs - (outputs % 8);
+    if (most === outputs || most === 0) {
+      this.#blockwiseProduct(x, name, weight, output);
+      return;
+    }
+    this.#blockwiseProduct(x, name, rowsOf(weight, 0, most), `${output}.most`, [], '.most');
+    this.#blockwiseProduct(x, name, rowsOf(weight, most, outputs), `${output}.last`, [], '.last');
+    this.#writer.node('Concat', [`${output}.most`, `${output}.last`], [output], { axis: 1 });
   }
 
   #lookUpInTable(name: string, ids: string, output: string): void {
@@ -118,9 +149,9 @@ export class GraphWeights {
   }
 
   /** Names of the scales and, if there are any, the zero points. */
-  #scales(name: string, { scales, zeroPoints }: StoredWeight): string[] {
-    const names = [this.#float(`${name}.scales`, scales!, this.#typeOf(name))];
-    if (zeroPoints) names.push(this.#writer.external(`${name}.zero_points`, zeroPoints));
+  #scales(name: string, { scales, zeroPoints }: StoredWeight, part = ''): string[] {
+    const names = [this.#float(`${name}${part}.scales`, scales!, this.#typeOf(name))];
+    if (zeroPoints) names.push(this.#writer.external(`${name}${part}.zero_points`, zeroPoints));
     return names;
   }
 
@@ -147,4 +178,24 @@ export class GraphWeights {
       [output],
     );
   }
+}
+
+/** The outputs from..to-1 of a matrix stored in blocks: they follow one another in the file. */
+function rowsOf({ scheme, data, scales, zeroPoints }: StoredWeight, from: number, to: number): StoredWeight {
+  const cut = (tensor: ExternalTensor): ExternalTensor => {
+    const [rows, ...rest] = tensor.shape as [number, ...number[]];
+    const rowBytes = tensor.byteLength / rows;
+    return {
+      ...tensor,
+      shape: [to - from, ...rest],
+      offset: tensor.offset + from * rowBytes,
+      byteLength: (to - from) * rowBytes,
+    };
+  };
+  return {
+    scheme,
+    data: cut(data),
+    scales: cut(scales!),
+    ...(zeroPoints && { zeroPoints: cut(zeroPoints) }),
+  };
 }
