@@ -49,7 +49,9 @@ Runner::Runner(const RunnerOptions& options)
       rowsStepper_(session_, device_.get(), *rowsKv_, options.shape, options.form, {options.maxRows, options.maxRows}),
       passStepper_(session_, device_.get(), *passKv_, options.shape, options.form, {1, scoreTokens}),
       rows_(rowsStepper_, *rowsKv_, options.shape, options.maxRows),
-      pass_(passStepper_, *passKv_, options.shape) {}
+      pass_(passStepper_, *passKv_, options.shape) {
+  rowsStepper_.provideLogits();  // a model that is loaded can decode
+}
 
 Runner::~Runner() {
   if (!session_.hasCapturedGraphs()) return;

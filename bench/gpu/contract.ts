@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/package-root.js';
 import { vitestFile } from './environment.js';
+import { PRECISIONS, type VerifiedPrecision } from './plan.js';
 
 export interface ContractResult {
   readonly file: string;
+  /** Of the tests that were run; null for all of the file. */
+  readonly precision: VerifiedPrecision | null;
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
@@ -28,25 +31,51 @@ interface VitestReport {
   }>;
 }
 
-/** Those that ask INHOUSE_TEST_DEVICE which GPU to run on; without it host memory stands for one. */
-const FILES = ['test/runtime/on-device.test.ts', 'test/runtime/precision.test.ts'];
+/** A run of vitest: they go on side by side, for most of their time is the reference's on the processor. */
+interface Run {
+  /** It asks INHOUSE_TEST_DEVICE which GPU to run on; without it host memory stands for one. */
+  readonly file: string;
+  readonly precision: VerifiedPrecision | null;
+}
 
-/** Aborting kills the run; there is no result then. */
+const RUNS: readonly Run[] = [
+  ...PRECISIONS.map((precision) => ({ file: 'test/runtime/on-device.test.ts', precision })),
+  { file: 'test/runtime/precision.test.ts', precision: null },
+];
+
+/** Tells of each run when it has ended. Aborting kills those that have not, and fails with their names. */
 export async function contractResults(
   device: string,
   signal: AbortSignal,
-): Promise<readonly ContractResult[]> {
+  onResult: (result: ContractResult) => void,
+): Promise<void> {
   const vitest = vitestFile();
   if (vitest === undefined) throw new Error('vitest is not installed in node_modules');
   const folder = await mkdtemp(join(tmpdir(), 'inhouse-verify-'));
   try {
-    const output = join(folder, 'report.json');
-    await runTests([vitest, 'run', ...FILES, '--reporter=json', `--outputFile=${output}`], device, signal);
-    const report = JSON.parse(await readFile(output, 'utf8')) as VitestReport;
-    return report.testResults.map(resultOf);
+    const ended = RUNS.map(async (run, index) => {
+      const output = join(folder, `${index}.json`);
+      const filter = run.precision === null ? [] : ['-t', nameOf(run.precision)];
+      const args = [vitest, 'run', run.file, ...filter, '--reporter=json', `--outputFile=${output}`];
+      await runTests(args, device, signal);
+      onResult(resultOf(run, JSON.parse(await readFile(output, 'utf8')) as VitestReport));
+    });
+    const failures = (await Promise.allSettled(ended)).flatMap((one, index) =>
+      one.status === 'fulfilled' ? [] : [`${labelOf(RUNS[index]!)}: ${(one.reason as Error).message}`],
+    );
+    if (failures.length > 0) throw new Error(failures.join('; '));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+export function labelOf({ file, precision }: Run): string {
+  return precision === null ? file : `${file} at ${precision}`;
+}
+
+/** What the names of a precision's tests have in them. */
+function nameOf(precision: VerifiedPrecision): string {
+  return `runner at ${precision}:`;
 }
 
 function runTests(args: readonly string[], device: string, signal: AbortSignal): Promise<void> {
@@ -59,21 +88,26 @@ function runTests(args: readonly string[], device: string, signal: AbortSignal):
   });
   return new Promise((resolve, reject) => {
     child.on('exit', () => resolve()); // the code only says that some test failed: so does the report
-    child.on('error', reject);
+    child.on('error', () => reject(new Error('no time left')));
   });
 }
 
-function resultOf({ name, message, assertionResults }: VitestReport['testResults'][number]): ContractResult {
-  const count = (status: string) => assertionResults.filter((test) => test.status === status).length;
-  const failed = assertionResults.filter(({ status }) => status === 'failed');
-  const broken = assertionResults.length === 0 ? [firstLine(message)] : []; // the file itself did not load
+/** Tests that the run's filter left out do not count. */
+function resultOf({ file, precision }: Run, { testResults }: VitestReport): ContractResult {
+  const tests = testResults
+    .flatMap(({ assertionResults }) => assertionResults)
+    .filter(({ fullName }) => precision === null || fullName.includes(nameOf(precision)));
+  const failed = tests.filter(({ status }) => status === 'failed');
+  const passed = tests.filter(({ status }) => status === 'passed').length;
+  const broken = testResults.filter((one) => one.assertionResults.length === 0); // the file itself did not load
   return {
-    file: name.slice(name.indexOf('test/')),
-    passed: count('passed'),
+    file,
+    precision,
+    passed,
     failed: failed.length + broken.length,
-    skipped: assertionResults.length - count('passed') - failed.length,
+    skipped: tests.length - passed - failed.length,
     failures: [
-      ...broken,
+      ...broken.map(({ message }) => firstLine(message)),
       ...failed.map(({ fullName, failureMessages }) => `${fullName}: ${firstLine(failureMessages[0] ?? '')}`),
     ],
   };

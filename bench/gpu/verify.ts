@@ -11,7 +11,7 @@ import { machine } from '../machine.js';
 import { deviceLabel } from '../run/devices.js';
 import { syntheticCheckpoint, syntheticShapes } from '../synthetic.js';
 import { inOwnProcess } from './child.js';
-import { contractResults } from './contract.js';
+import { contractResults, labelOf } from './contract.js';
 import { environment } from './environment.js';
 import { DRY_SIZES, PARTS, type PartName, PRECISIONS, SIZES, type VerifiedPrecision } from './plan.js';
 import { type GpuReport, type PartState, printedTargets, slug, targetsOf } from './report.js';
@@ -106,7 +106,9 @@ const PARTS_TO_RUN: Readonly<Record<PartName, (seconds: number) => Promise<void>
     });
   },
   contract: async (seconds) => {
-    await note({ contract: await contractResults(device, AbortSignal.timeout(Math.ceil(seconds * 1000))) });
+    await contractResults(device, AbortSignal.timeout(Math.ceil(seconds * 1000)), (result) => {
+      void note({ contract: [...report.contract, result] });
+    });
   },
   'more-speed': (seconds) =>
     forEach(MORE_SPEED, seconds, ([precision, on], left) => measured('speed', precision, on, left)),
@@ -178,7 +180,7 @@ const wrong = [
     .map(({ precision, reference }) => `${precision} differs from ${reference}`),
   ...report.contract
     .filter(({ failed }) => failed > 0)
-    .map(({ file, failed }) => `${file}: ${failed} tests failed`),
+    .map((result) => `${labelOf(result)}: ${result.failed} tests failed`),
 ];
 for (const line of wrong) process.stdout.write(`WRONG: ${line}\n`);
 process.exitCode = wrong.length > 0 ? 1 : 0;

@@ -25,7 +25,8 @@ CudaDriver::CudaDriver() {
     INHOUSE_CUDA_FUNCTIONS(INHOUSE_FILL)
 #undef INHOUSE_FILL
   } catch (const std::runtime_error& error) {
-    throw Failure(code::runtimeLoad, std::string("CUDA's driver, ") + driverLibrary + ", is not usable: " + error.what());
+    throw Failure(code::runtimeLoad,
+                  std::string("CUDA's driver, ") + driverLibrary + ", is not usable: " + error.what());
   }
   if (const cuda::Result result = initialise(0); result != cuda::success)
     throw Failure(code::runtimeLoad, "CUDA's driver does not start: " + describe(result) + ".");

@@ -1,5 +1,5 @@
-// Copies on CUDA's default stream. ONNX Runtime computes on a stream of its own that does not wait for it, but every run
-// ends with that stream done, and every copy here is done before the next run begins.
+// Copies on CUDA's default stream. ONNX Runtime computes on a stream of its own that does not wait for it, but every
+// run ends with that stream done, and every copy here is done before the next run begins.
 #include "cuda_memory.h"
 
 #include "../memory/gpus.h"

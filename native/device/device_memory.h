@@ -1,5 +1,5 @@
-// Memory of a device, apart from that of the process: what can be done with it. Blocks come from ONNX Runtime's allocator
-// for the device (ort/session.h); addresses of the device are not to be read or written by the host.
+// Memory of a device, apart from that of the process: what can be done with it. Blocks come from ONNX Runtime's
+// allocator for the device (ort/session.h); the host must not read or write at their addresses.
 #pragma once
 
 #include <cstddef>

@@ -1,10 +1,10 @@
 // The KV cache in a device's memory: blocks of ONNX Runtime's allocator that are as large as the rows in use need them.
 //
-// A block is a rectangle: every row it has room for gets as many positions as the longest one. Rows come in powers of two,
-// positions in multiples of 128, so a block seldom has to change; then it is replaced, and what rows hold is copied.
-// One block after another, so the price of it is one block more. Rows that need less than half of what there is get
+// A block is a rectangle: every row it has room for gets as many positions as the longest one. Rows come in powers of
+// two, positions in multiples of 128, so a block seldom has to change; then it is replaced, and what rows hold is
+// copied. One block after another, so the price of it is one block more. Rows that need less than half of what there is get
 // blocks that fit, and none when nothing is held, unless the store was told to keep them. What is freed stays with ONNX
-// Runtime's allocator until the run after the next large release.
+// Runtime's allocator, until so much was freed that the next run is told to return it.
 #pragma once
 
 #include <vector>

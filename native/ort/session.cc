@@ -51,8 +51,8 @@ void appendCuda(const Api& api, OrtSessionOptions* session, const SessionOptions
                                             settings.keys.size()));
     api.check(api.SessionOptionsAppendExecutionProvider_CUDA_V2(session, cuda.get()));
   } catch (const OrtError& error) {
-    throw Failure::fromOrt(code::runtimeLoad, std::string("ONNX Runtime's CUDA provider is not usable: ") + error.what(),
-                           error.code());
+    throw Failure::fromOrt(code::runtimeLoad,
+                           std::string("ONNX Runtime's CUDA provider is not usable: ") + error.what(), error.code());
   }
 }
 

@@ -1,4 +1,4 @@
-// One loaded model in ONNX Runtime: opening it, making tensors over memory of the process or of a device, and running it.
+// One loaded model in ONNX Runtime: opening it, making tensors over memory of the process or of a device, running it.
 #pragma once
 
 #include <cstdint>
@@ -102,8 +102,9 @@ class Session {
   void giveUpGraphs(const std::string& why) { graphFailure_ = why; }
 
   /**
-   * With `cudaGraph`, captures the run as the CUDA graph of that number, or replays it: bindings that are run under one
-   * number must be the same, at the same addresses. Throws a Failure (INHOUSE_RUNTIME_STEP) with ONNX Runtime's message.
+   * With `cudaGraph`, captures the run as the CUDA graph of that number, or replays it: bindings that are run under
+   * one number must be the same, at the same addresses.
+   * Throws a Failure (INHOUSE_RUNTIME_STEP) with ONNX Runtime's message.
    */
   void run(Binding& binding, int cudaGraph = noGraph);
 
@@ -111,8 +112,8 @@ class Session {
   void terminate();
 
   /**
-   * Leaves what ONNX Runtime holds to the end of the process. For a device that is lost while there are captured graphs: its
-   * CUDA provider throws where it cannot release them, which would end the process now.
+   * Leaves what ONNX Runtime holds to the end of the process. For a device that is lost while there are captured
+   * graphs: the CUDA provider throws in a destructor when it cannot release them, which would end the process now.
    */
   void abandon();
 

@@ -7,7 +7,7 @@ namespace inhouse {
 
 class ReservedMemory {
  public:
-  /** Throws std::runtime_error when the address space is not to be had. */
+  /** Whole pages. Throws std::runtime_error when the address space is not to be had. */
   explicit ReservedMemory(std::size_t bytes);
   ~ReservedMemory();
   ReservedMemory(const ReservedMemory&) = delete;

@@ -1,7 +1,7 @@
 // Candidates in the one order that samplers know: largest logit first, ties to the smaller id.
 //
-// Half-precision logits often tie. Where the last candidate ties with one that is wanted, others beyond the list may tie
-// as well, and which of them is chosen must not depend on the graph: then the list does not settle the matter.
+// A graph lists equal logits in an order of its own. Where the last candidate ties with one that is wanted, others
+// beyond the list may tie as well, and which is chosen must not depend on the graph: then the list settles nothing.
 #pragma once
 
 #include <algorithm>

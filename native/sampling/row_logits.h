@@ -1,5 +1,5 @@
-// The logits of one row of a step, as a sampler gets them: the best ones at once where the graph has ranked them, all of
-// them when they are asked for, which on a device means a copy.
+// The logits of one row of a step, as a sampler gets them: the best ones at once where the graph has ranked them, all
+// of them when they are asked for, which on a device means a copy.
 #pragma once
 
 #include <cstddef>

@@ -7,7 +7,9 @@ StepBuffer::StepBuffer(const Session& session, DeviceMemory* device, std::size_t
   if (device_ != nullptr) {
     onDevice_ = session.allocate(bytes);
   } else {
-    shared_.resize(bytes);
+    const std::size_t page = ReservedMemory::pageSize();
+    shared_.emplace((bytes + page - 1) / page * page);
+    shared_->commit(0, shared_->size());
   }
 }
 
@@ -24,7 +26,7 @@ void StepBuffer::fetch(std::size_t offset, std::size_t bytes) {
 }
 
 std::byte* StepBuffer::host() {
-  if (device_ == nullptr) return shared_.data();
+  if (device_ == nullptr) return shared_->data();
   if (pageLocked_ == nullptr) pageLocked_ = static_cast<std::byte*>(device_->allocateHost(bytes_));
   return pageLocked_;
 }

@@ -1,18 +1,22 @@
-// Memory of a step that the graph works on and the host fills or reads. Where the graph computes in host memory it is one
-// piece; for a device it is two, and what the one side wrote is copied when the other is to see it.
+// Memory of a step that the graph works on and the host fills or reads. Where the graph computes in host memory it is
+// one piece; for a device it is two, and what the one side wrote is copied when the other is to see it.
 #pragma once
 
 #include <cstddef>
-#include <vector>
+#include <optional>
 
 #include "../device/device_memory.h"
 #include "../ort/session.h"
+#include "../platform/reserved_memory.h"
 
 namespace inhouse {
 
 class StepBuffer {
  public:
-  /** `device` is null where the graph computes in host memory. Session and device must outlive the buffer. */
+  /**
+   * `device` is null where the graph computes in host memory. Session and device must outlive the buffer.
+   * Throws a std::runtime_error when there is no memory.
+   */
   StepBuffer(const Session& session, DeviceMemory* device, std::size_t bytes);
   ~StepBuffer();
   StepBuffer(const StepBuffer&) = delete;
@@ -39,8 +43,8 @@ class StepBuffer {
   DeviceMemory* device_;
   std::size_t bytes_;
   DeviceBlock onDevice_;
-  std::byte* pageLocked_ = nullptr;   // with a device: the host's side, made when it is first wanted
-  std::vector<std::byte> shared_;     // without one: both sides
+  std::byte* pageLocked_ = nullptr;       // with a device: the host's side, made when it is first wanted
+  std::optional<ReservedMemory> shared_;  // without one: both sides, with memory where something was written
 };
 
 }  // namespace inhouse

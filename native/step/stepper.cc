@@ -45,6 +45,12 @@ Stepper::Stepper(Session& session, DeviceMemory* device, const KvStore& kv, cons
       inputs_(session, device, InputOffsets(tokens_).bytes(limits.rows)),
       decodeSteps_(limits.rows + 1) {}
 
+void Stepper::provideLogits() {
+  if (!logits_) logits_.emplace(session_, device_, limits_.logitsRows * shape_.vocabularySize * sizeof(float));
+  if (!candidates_ && form_.candidates > 0)
+    candidates_.emplace(session_, device_, CandidateOffsets(limits_.logitsRows, form_.candidates).bytes);
+}
+
 void Stepper::decode(const std::vector<DecodeInput>& inputs) {
   followKv();
   const std::size_t rows = inputs.size();
@@ -59,7 +65,8 @@ void Stepper::decode(const std::vector<DecodeInput>& inputs) {
 void Stepper::append(const ChunkInput& chunk) {
   followKv();
   const std::size_t total = chunk.past + chunk.count;
-  const std::size_t logitsRows = std::max<std::size_t>(chunk.logitsRows, device_ != nullptr ? 1 : 0);  // K is not 0 there
+  const std::size_t leastLogits = device_ != nullptr ? 1 : 0;  // the kernels of devices are not to meet empty tensors
+  const std::size_t logitsRows = std::max(chunk.logitsRows, leastLogits);
   const InputOffsets at(tokens_);
   std::copy_n(chunk.tokens, chunk.count, inputs_.hostSide<std::int64_t>(at.ids));
   auto* positions = inputs_.hostSide<std::int64_t>(at.positions);
@@ -137,8 +144,8 @@ void Stepper::fillDecode(const std::vector<DecodeInput>& inputs, std::size_t row
 }
 
 /**
- * Rows of the CUDA graph that serves a decode step, 0 for none: the next power of two, so that few graphs serve all steps.
- * The rows that are too many get a token, so they must hold nothing.
+ * Rows of the CUDA graph that serves a decode step, 0 for none: the next power of two, so that few graphs serve all
+ * steps. The rows that are too many get a token, so they must hold nothing.
  */
 std::size_t Stepper::rowsOfGraph(std::size_t rows) const {
   if (!session_.capturesGraphs()) return 0;
@@ -221,12 +228,11 @@ void Stepper::bindInputs(BoundStep& step, std::size_t rows, std::size_t tokensPe
 }
 
 void Stepper::bindLogits(BoundStep& step, std::size_t rows) {
-  if (!logits_) logits_.emplace(session_, device_, limits_.logitsRows * shape_.vocabularySize * sizeof(float));
+  provideLogits();
   bindOutput(step, GraphNames::logits, logits_->graphSide(0), ElementType::float32,
              {dim(rows), dim(shape_.vocabularySize)});
   const std::size_t count = form_.candidates;
   if (count == 0) return;
-  if (!candidates_) candidates_.emplace(session_, device_, CandidateOffsets(limits_.logitsRows, count).bytes);
   const CandidateOffsets at(rows, count);
   bindOutput(step, GraphNames::topIds, candidates_->graphSide(at.tokens), ElementType::int32, {dim(rows), dim(count)});
   bindOutput(step, GraphNames::topLogits, candidates_->graphSide(at.logits), ElementType::float32,

@@ -51,7 +51,10 @@ class Stepper {
   Stepper(Session& session, DeviceMemory* device, const KvStore& kv, const ModelShape& shape, const GraphForm& form,
           const StepLimits& limits);
 
-  /** Appends inputs[r].token to row r, for r < n, which gives n rows of logits. Throws a Failure (INHOUSE_RUNTIME_STEP). */
+  /** Provides memory for logits now, else the first step that has some does. Throws a std::runtime_error. */
+  void provideLogits();
+
+  /** Appends inputs[r].token to row r, for r < n; gives n rows of logits. Throws a Failure (INHOUSE_RUNTIME_STEP). */
   void decode(const std::vector<DecodeInput>& inputs);
 
   /** Appends a chunk to its row. Throws a Failure (INHOUSE_RUNTIME_STEP). */
@@ -105,11 +108,11 @@ class Stepper {
   GraphNames names_;
 
   std::size_t tokens_;  // the most of a step
-  StepBuffer inputs_;   // ids [tokens_] int64, positions [tokens_] int64, logits index [tokens_] int64, seqlens [rows] int32
+  StepBuffer inputs_;   // ids, positions, logits index: [tokens_] int64 each; seqlens: [limits_.rows] int32
   std::int32_t totalSequenceLength_ = 0;  // stays on the host: the graph's kernels read it there
   std::optional<StepBuffer> logits_;      // [limits_.logitsRows, V] float32
   std::optional<StepBuffer> candidates_;  // of K rows: tokens [K, C] int32, logits [K, C] float32, logprob [K] float32
-  std::optional<StepBuffer> hidden_;      // [chunkTokens, D] float32
+  std::optional<StepBuffer> hidden_;      // [chunkTokens, D] float32, made when it is first wanted
   std::size_t logitsRows_ = 0;            // K of the last step
   bool candidatesFetched_ = false;
   std::uint64_t fetchedBytes_ = 0;

@@ -71,29 +71,66 @@ export class GraphWeights {
       const [scales] = this.#scales(name, weight);
       const inputs = [x, this.#writer.external(`${name}.data`, weight.data), scales!, '', ...addend];
       this.#writer.node('DynamicQuantizeMatMul', inputs, [output], {}, MICROSOFT);
+    } else if (this.#form.integerProducts) {
+      this.#integerProduct(x, name, weight, output, addend);
+    } else if (isTransposed(name)) {
+      this.#blockwiseProduct(x, name, weight, output, addend);
     } else {
-      this.#blockwiseProduct(x, name, output, addend);
+      this.#productInEights(x, name, weight, output);
     }
   }
 
-  /** Both operators read the same blocks; ours takes the scales as they are stored. */
-  #blockwiseProduct(x: string, name: string, output: string, addend: readonly string[]): void {
-    const weight = this.#stored.get(name)!;
-    const { bits, block } = weight.scheme as Extract<WeightScheme, { kind: 'blockwise' }>;
+  /** Our own operator, which rounds x to 8 bits; it takes the scales as they are stored. */
+  #integerProduct(
+    x: string,
+    name: string,
+    weight: StoredWeight,
+    output: string,
+    addend: readonly string[],
+  ): void {
     const data = this.#writer.external(`${name}.data`, weight.data);
+    const [zeroPoints = ''] = this.#zeroPoints(name, weight);
+    const inputs = [x, data, this.#scalesAsStored(name, weight), zeroPoints, ...addend];
+    const { domain, name: operator } = BLOCKWISE_MATMUL;
+    this.#writer.node(operator, inputs, [output], this.#blockAttributes(name, weight), domain);
+  }
+
+  /** `part` names the outputs that `weight` holds, where they are not all of the matrix. */
+  #blockwiseProduct(
+    x: string,
+    name: string,
+    weight: StoredWeight,
+    output: string,
+    addend: readonly string[] = [],
+    part = '',
+  ): void {
+    const [scales, zeroPoints = ''] = this.#scales(name, weight, part);
+    const data = this.#writer.external(`${name}${part}.data`, weight.data);
+    const inputs = [x, data, scales!, zeroPoints, '', ...addend];
+    this.#writer.node('MatMulNBits', inputs, [output], this.#blockAttributes(name, weight), MICROSOFT);
+  }
+
+  #blockAttributes(name: string, { scheme, data }: StoredWeight) {
+    const { bits, block } = scheme as Extract<WeightScheme, { kind: 'blockwise' }>;
     const shape = this.#shapes.get(name)!;
-    const [K, N] = isTransposed(name) ? shape : shape.toReversed();
-    const attributes = { K: K!, N: N!, bits, block_size: block };
-    if (this.#form.integerProducts) {
-      const scales = this.#scalesAsStored(name, weight);
-      const [zeroPoints = ''] = this.#zeroPoints(name, weight);
-      const inputs = [x, data, scales, zeroPoints, ...addend];
-      this.#writer.node(BLOCKWISE_MATMUL.name, inputs, [output], attributes, BLOCKWISE_MATMUL.domain);
-    } else {
-      const [scales, zeroPoints = ''] = this.#scales(name, weight);
-      const inputs = [x, data, scales!, zeroPoints, '', ...addend];
-      this.#writer.node('MatMulNBits', inputs, [output], attributes, MICROSOFT);
+    const K = isTransposed(name) ? shape[0]! : shape[1]!;
+    return { K, N: data.shape[0]!, bits, block_size: block };
+  }
+
+  /**
+   * The CUDA kernels for few rows take outputs in multiples of 8. A vocabulary of any other size, such as GPT-2's 50257,
+   * would be widened whole in every step: its last few tokens are multiplied apart.
+   */
+  #productInEights(x: string, name: string, weight: StoredWeight, output: string): void {
+    const outputs = weight.data.shape[0]!;
+    const most = outputs - (outputs % 8);
+    if (most === outputs || most === 0) {
+      this.#blockwiseProduct(x, name, weight, output);
+      return;
     }
+    this.#blockwiseProduct(x, name, rowsOf(weight, 0, most), `${output}.most`, [], '.most');
+    this.#blockwiseProduct(x, name, rowsOf(weight, most, outputs), `${output}.last`, [], '.last');
+    this.#writer.node('Concat', [`${output}.most`, `${output}.last`], [output], { axis: 1 });
   }
 
   #lookUpInTable(name: string, ids: string, output: string): void {
@@ -130,11 +167,9 @@ export class GraphWeights {
   }
 
   /** Names of the scales and, if there are any, the zero points. */
-  #scales(name: string, weight: StoredWeight): string[] {
-    return [
-      this.#float(`${name}.scales`, weight.scales!, this.#typeOf(name)),
-      ...this.#zeroPoints(name, weight),
-    ];
+  #scales(name: string, weight: StoredWeight, part = ''): string[] {
+    const scales = this.#float(`${name}${part}.scales`, weight.scales!, this.#typeOf(name));
+    return [scales, ...this.#zeroPoints(name, weight, part)];
   }
 
   #scalesAsStored(name: string, { scales }: StoredWeight): string {
@@ -142,8 +177,8 @@ export class GraphWeights {
     return this.#writer.external(stored, scales!);
   }
 
-  #zeroPoints(name: string, { zeroPoints }: StoredWeight): string[] {
-    return zeroPoints ? [this.#writer.external(`${name}.zero_points`, zeroPoints)] : [];
+  #zeroPoints(name: string, { zeroPoints }: StoredWeight, part = ''): string[] {
+    return zeroPoints ? [this.#writer.external(`${name}${part}.zero_points`, zeroPoints)] : [];
   }
 
   #typeOf(name: string): DataType {
@@ -169,4 +204,24 @@ export class GraphWeights {
       [output],
     );
   }
+}
+
+/** The outputs from..to-1 of a matrix stored in blocks: they follow one another in the file. */
+function rowsOf({ scheme, data, scales, zeroPoints }: StoredWeight, from: number, to: number): StoredWeight {
+  const cut = (tensor: ExternalTensor): ExternalTensor => {
+    const [rows, ...rest] = tensor.shape as [number, ...number[]];
+    const rowBytes = tensor.byteLength / rows;
+    return {
+      ...tensor,
+      shape: [to - from, ...rest],
+      offset: tensor.offset + from * rowBytes,
+      byteLength: (to - from) * rowBytes,
+    };
+  };
+  return {
+    scheme,
+    data: cut(data),
+    scales: cut(scales!),
+    ...(zeroPoints && { zeroPoints: cut(zeroPoints) }),
+  };
 }

@@ -66,6 +66,7 @@ describe.each(cases)('the graph for a GPU at $title', ({ shape, precision }) => 
   const isFloat32 = (typeof precision === 'string' ? precision : precision.default) === 'fp32';
   const elementType = isFloat32 ? 'float32' : 'float16';
   const tolerance = TOLERANCE[elementType];
+  const headIsQuantized = precision === 'int8' || precision === 'int4';
   const candidates = Math.min(64, shape.vocabularySize);
   let checkpoint: Checkpoint;
   let prepared: PreparedModel;
@@ -184,6 +185,7 @@ describe.each(cases)('the graph for a GPU at $title', ({ shape, precision }) => 
     expect(attentions.map(({ opType }) => opType)).toEqual(
       Array.from({ length: 3 }, () => (isFloat32 ? 'Attention' : 'GroupQueryAttention')),
     );
+    expect(nodes.some(({ opType }) => opType === 'Concat')).toBe(headIsQuantized); // 700 and 50 are no multiples of 8
     const products = nodes.filter(({ opType }) => opType === 'MatMulNBits');
     expect(products.flatMap(({ attributes }) => attributes)).not.toContain('accuracy_level');
   });

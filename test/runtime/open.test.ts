@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
+import { openRunner } from '#inhouse/runtime/open.js';
+import { prepareRandom } from '../native/support.js';
+import { SMALL_MODEL } from './contract/harness.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'inhouse-open-'));
@@ -40,5 +43,14 @@ it('the portable one without an addon, which is said once; asking for the native
     kinds: ['portable', 'portable', 'portable'],
     warnings: [{ code: 'INHOUSE_PORTABLE_RUNNER', message: expect.stringContaining('no native addon') }],
     refused: { code: 'INHOUSE_RUNTIME_LOAD', message: expect.stringContaining('no native addon') },
+  });
+});
+
+it('the portable one is refused for a device', async () => {
+  const options = await prepareRandom(join(folder, 'random'), SMALL_MODEL);
+  const device = { kind: 'cpu-as-device' } as const;
+  await expect(openRunner('portable', { ...options, device })).rejects.toMatchObject({
+    code: 'INHOUSE_RUNTIME_LOAD',
+    message: expect.stringContaining('on the CPU only'),
   });
 });
