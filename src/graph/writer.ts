@@ -99,7 +99,10 @@ export class GraphWriter {
       opsetImport: [
         { domain: '', version: 17 },
         { domain: MICROSOFT, version: 1 },
-        ...[...new Set(this.#functions.map(({ domain }) => domain))].map((domain) => ({ domain, version: 1 })),
+        ...[...new Set(this.#functions.map(({ domain }) => domain))].map((domain) => ({
+          domain,
+          version: 1,
+        })),
       ],
       functions: this.#functions,
       graph: {
