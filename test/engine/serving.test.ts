@@ -259,7 +259,7 @@ describe('a request that cannot be served', () => {
     const all = Array.from({ length: 40 }, (_, i) => submit(engine, [i], given).outcome);
     controller.abort();
     for (const { sequences } of await Promise.all(all)) expect(sequences[0]!.finishReason).toBe('abort');
-    await new Promise((resolve) => setImmediate(resolve)); // warnings come later
+    await setImmediate(); // warnings come later
     process.off('warning', note);
     expect(warnings).toEqual([]);
   });
