@@ -1,11 +1,18 @@
 // Random schedules on the embedded model: whatever the engine does with a request on its way, it gives the tokens that
-// the same request gives alone.
+// the same request gives alone. With weights of 8 and 4 bits what is multiplied is rounded on the way, so that the last bit
+// of a number can become a step of its rounding: there a text may go another way where two tokens are as good as each other.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type GenerateOptions, InhouseError, load } from '#inhouse/index.js';
+import { openCheckpoint } from '#inhouse/checkpoint/checkpoint.js';
+import { embeddedModelFolder } from '#inhouse/checkpoint/embedded.js';
+import { resolveOptions } from '#inhouse/engine/options.js';
+import { prepareModel } from '#inhouse/graph/prepare.js';
+import { type GenerateOptions, InhouseError, load, type Model } from '#inhouse/index.js';
+import { openRunner } from '#inhouse/runtime/open.js';
+import { isCloseCall } from '../support/reference-sampling.js';
 
 const STORY =
   'It was a dark and stormy night, and the rain fell in torrents upon the roof of the old house by the sea';
@@ -51,6 +58,9 @@ const CROWDED = [
   { maxBatchSize: 2, prefixCacheRows: 0, chunkSize: 16, pages: 2 },
 ] as const;
 
+/** Log-probabilities that another step of rounding may move so far decide between tokens that are as good. Seen: 0.1. */
+const ROUNDING_NATS = 0.15;
+
 let home: string;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'inhouse-schedules-'));
@@ -59,12 +69,13 @@ beforeAll(async () => {
 afterAll(() => rm(home, { recursive: true, force: true }));
 
 it.each([
-  { precision: 'fp32', numRuns: 51 },
-  { precision: 'int8', numRuns: 51 },
-  { precision: 'int4', numRuns: 51 },
+  { precision: 'fp32', mostDiverged: 0 },
+  { precision: 'int8', mostDiverged: 0.3 },
+  { precision: 'int4', mostDiverged: 0.3 },
 ] as const)(
   'gives every request the tokens that it gives alone: $precision',
-  async ({ precision, numRuns }) => {
+  async ({ precision, mostDiverged }) => {
+    await using judge = await openJudge(precision);
     await using alone = await load('embedded', {
       precision,
       threads: 1,
@@ -72,7 +83,7 @@ it.each([
       maxBatchSize: 2,
     });
     const { kv } = await alone.statistics();
-    const seen = { hits: 0, preemptions: 0, whole: 0 };
+    const seen = { hits: 0, preemptions: 0, whole: 0, diverged: 0 };
     await fc.assert(
       fc.asyncProperty(
         fc.array(call, { minLength: 2, maxLength: 6 }),
@@ -114,9 +125,14 @@ it.each([
               }
               for (const { index, tokens: got, finishReason } of outcome.choices) {
                 const whole = expected.get(one)![index]!;
-                if (finishReason === 'abort') expect(got).toEqual(whole.slice(0, got.length));
-                else expect(got).toEqual(whole);
                 if (finishReason !== 'abort') seen.whole++;
+                const at = got.findIndex((token, i) => token !== whole[i]);
+                if (at >= 0 && mostDiverged > 0) {
+                  const choice = { model: alone, call: one, index, output: whole.slice(0, at) };
+                  expect(await judge.couldChoose(choice, got[at]!)).toBe(true);
+                  seen.diverged++;
+                } else if (finishReason === 'abort') expect(got).toEqual(whole.slice(0, got.length));
+                else expect(got).toEqual(whole);
               }
             }),
           );
@@ -132,11 +148,36 @@ it.each([
           seen.preemptions += statistics.preemptions;
         },
       ),
-      { numRuns, examples: [[[...CROWDED[0]], CROWDED[1]]] }, // the example is one of the runs
+      { numRuns: 51, examples: [[[...CROWDED[0]], CROWDED[1]]] }, // the example is one of the runs
     );
     expect(seen.hits).toBeGreaterThan(3);
     expect(seen.preemptions).toBeGreaterThan(0);
     expect(seen.whole).toBeGreaterThan(50);
+    expect(seen.diverged).toBeLessThanOrEqual(mostDiverged * seen.whole);
   },
   300_000,
 );
+
+interface Choice {
+  readonly model: Model;
+  readonly call: { readonly prompt: string; readonly given: GenerateOptions };
+  readonly index: number;
+  readonly output: readonly number[];
+}
+
+/** Looks at the logits of a runner of its own, to say whether a choice could well go on with a token. */
+async function openJudge(precision: 'fp32' | 'int8' | 'int4') {
+  const checkpoint = await openCheckpoint(embeddedModelFolder());
+  const prepared = await prepareModel(checkpoint, home, { precision });
+  const runner = await openRunner('auto', { config: checkpoint.config, ...prepared, maxRows: 1, threads: 1 });
+  return {
+    async couldChoose({ model, call, index, output }: Choice, token: number): Promise<boolean> {
+      const history = { prompt: model.tokenize(call.prompt), output };
+      const sequence = [...history.prompt, ...output, token];
+      const { logits } = await runner.score(sequence, { from: sequence.length - 1, logits: true });
+      const { sampling } = resolveOptions(call.given, model.info().eosTokenIds);
+      return isCloseCall(token, logits!, { ...sampling, stream: index }, history, ROUNDING_NATS);
+    },
+    [Symbol.asyncDispose]: () => runner.dispose(),
+  };
+}
