@@ -213,7 +213,8 @@ INHOUSE_INLINE void attendBlock(const AttentionHead& head, std::size_t begin, fl
 
   for (std::size_t q = 0; q < count; q++) {
     float* result = head.output + (begin + q) * head.outputStride;
-    for (std::size_t d = 0; d < headSize; d++) result[d] = output[d * width + q] / total[q];
+    const float share = 1 / total[q];
+    for (std::size_t d = 0; d < headSize; d++) result[d] = output[d * width + q] * share;
   }
 }
 
@@ -248,7 +249,7 @@ INHOUSE_INLINE void attendUpTo(const AttentionHead& head, std::size_t begin, flo
   constexpr AttentionKernels name##Size64 = {lanes * mostVectors, name##One64, name##Block};                 \
   constexpr AttentionKernels name = {lanes * mostVectors, name##One, name##Block};
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(INHOUSE_VECTORS)
 INHOUSE_KERNELS(avx512, __attribute__((target("avx512f"))), 16, 4)
 INHOUSE_KERNELS(avx2, __attribute__((target("avx2,fma"))), 8, 2)
 #endif
@@ -258,11 +259,11 @@ INHOUSE_KERNELS(basic, , 4, 2)
 }  // namespace
 
 std::size_t AttentionKernels::scratchLength(std::size_t headSize) const {
-  return blockLength * (2 * headSize + keyBlock + 3);
+  return (blockLength * (2 * headSize + keyBlock + 3) + 15) / 16 * 16;
 }
 
 const AttentionKernels& attentionKernels(std::size_t headSize) {
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(INHOUSE_VECTORS)
   if (__builtin_cpu_supports("avx512f")) return headSize == 64 ? avx512Size64 : avx512;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return headSize == 64 ? avx2Size64 : avx2;
 #endif

@@ -28,12 +28,12 @@ struct AttentionHead {
 struct AttentionKernels {
   /** New positions that `block` handles at once. */
   std::size_t blockLength;
-  /** S = 1. Fetches `upcoming`, a head's keys, ahead of their use, unless it is null. */
+  /** S = 1. Fetches the first keys of `upcoming`, the head that follows, into the cache, unless it is null. */
   void (*one)(const AttentionHead&, const AttentionHead* upcoming, float* scratch);
   /** New positions begin..begin + blockLength, or up to the last. */
   void (*block)(const AttentionHead&, std::size_t begin, float* scratch);
 
-  /** Floats that a call needs. */
+  /** Floats that a call needs, a multiple of 16; they should begin at a multiple of 64 bytes. */
   std::size_t scratchLength(std::size_t headSize) const;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -10,6 +11,8 @@
 
 namespace inhouse {
 namespace {
+
+constexpr std::size_t cacheLine = 64;  // bytes
 
 /** The tensors of one run. */
 struct Batch {
@@ -75,12 +78,10 @@ class CachedAttentionOp::Node : public Kernel {
   void compute(const KernelContext& context) override {
     const Batch batch = describe(context);
     const AttentionKernels& kernels = attentionKernels(batch.headSize);
-    const std::size_t scratchLength = kernels.scratchLength(batch.headSize);
-    op_.scratch_.resize(op_.threads_ * scratchLength);
     if (batch.newPositions == 1) {
-      decode(context, batch, kernels, scratchLength);
+      decode(context, batch, kernels);
     } else {
-      append(context, batch, kernels, scratchLength);
+      append(context, batch, kernels);
     }
   }
 
@@ -88,8 +89,9 @@ class CachedAttentionOp::Node : public Kernel {
   Batch describe(const KernelContext& context) const;
 
   /** One new position per row. A thread knows the head it takes next while it works on one, and fetches it ahead. */
-  void decode(const KernelContext& context, const Batch& batch, const AttentionKernels& kernels,
-              std::size_t scratchLength) {
+  void decode(const KernelContext& context, const Batch& batch, const AttentionKernels& kernels) {
+    const std::size_t scratchLength = kernels.scratchLength(batch.headSize);
+    float* scratch = op_.scratch(scratchLength);
     Queue queue(batch.pairs());
     const auto work = [&](std::size_t thread) {
       std::size_t pair, next;
@@ -99,7 +101,7 @@ class CachedAttentionOp::Node : public Kernel {
         batch.extend(head);
         const bool more = queue.take(next);
         const AttentionHead upcoming = more ? batch.head(next) : head;
-        kernels.one(head, more ? &upcoming : nullptr, op_.scratch_.data() + thread * scratchLength);
+        kernels.one(head, more ? &upcoming : nullptr, scratch + thread * scratchLength);
         if (!more) return;
         head = upcoming;
       }
@@ -108,8 +110,9 @@ class CachedAttentionOp::Node : public Kernel {
   }
 
   /** Several new positions per row: first all keys and values, then the blocks, those with the most keys first. */
-  void append(const KernelContext& context, const Batch& batch, const AttentionKernels& kernels,
-              std::size_t scratchLength) {
+  void append(const KernelContext& context, const Batch& batch, const AttentionKernels& kernels) {
+    const std::size_t scratchLength = kernels.scratchLength(batch.headSize);
+    float* scratch = op_.scratch(scratchLength);
     const auto extend = [&](std::size_t pair) { batch.extend(batch.head(pair)); };
     context.parallel(batch.pairs(), extend);
 
@@ -119,7 +122,7 @@ class CachedAttentionOp::Node : public Kernel {
       for (std::size_t item; queue.take(item);) {
         const std::size_t block = blocks - 1 - item / batch.pairs();
         kernels.block(batch.head(item % batch.pairs()), block * kernels.blockLength,
-                      op_.scratch_.data() + thread * scratchLength);
+                      scratch + thread * scratchLength);
       }
     };
     context.parallel(op_.threads_, work);
@@ -166,6 +169,14 @@ CachedAttentionOp::CachedAttentionOp(const Api& api, int threads)
                {ort::elementFloat, ort::elementFloat, ort::elementFloat, ort::elementInt32, ort::elementInt32},
                {ort::elementFloat}),
       threads_(static_cast<std::size_t>(std::max(threads, 1))) {}
+
+float* CachedAttentionOp::scratch(std::size_t length) {
+  const std::size_t needed = threads_ * length;
+  scratch_.resize(needed + cacheLine / sizeof(float));
+  void* begin = scratch_.data();
+  std::size_t space = scratch_.size() * sizeof(float);
+  return static_cast<float*>(std::align(cacheLine, needed * sizeof(float), begin, space));
+}
 
 std::unique_ptr<Kernel> CachedAttentionOp::create(const NodeInfo& node) { return std::make_unique<Node>(*this, node); }
 

@@ -17,6 +17,9 @@ class CachedAttentionOp : public CustomOp {
  private:
   class Node;
 
+  /** `length` floats for each thread, at the beginning of a cache line; returns those of the first. */
+  float* scratch(std::size_t length);
+
   std::size_t threads_;
   std::vector<float> scratch_;  // shared by all nodes: a session runs one at a time
 };

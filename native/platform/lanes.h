@@ -12,7 +12,8 @@
 
 namespace inhouse {
 
-#ifdef __GNUC__
+#if defined(__GNUC__) && !defined(INHOUSE_PLAIN_LANES)
+#define INHOUSE_VECTORS 1
 template <int lanes>
 struct Lanes;
 #define INHOUSE_LANES(lanes)                                                \
@@ -26,7 +27,7 @@ INHOUSE_LANES(8)
 INHOUSE_LANES(16)
 #undef INHOUSE_LANES
 #else
-/** Where the compiler has no vectors: an array, with loops that it may turn into vector instructions. */
+/** Where the compiler has no vectors (or a test asks for this form): arrays, in loops that it may vectorise itself. */
 template <int lanes>
 struct Lanes {
   struct Floats {
@@ -73,7 +74,7 @@ INHOUSE_INLINE void fill(Vector& vector, float value) {
 /** vector = max(vector, other) in each lane; where either is NaN, what `vector` holds stays. */
 template <int lanes>
 INHOUSE_INLINE void raise(Floats<lanes>& vector, const Floats<lanes>& other) {
-#ifdef __GNUC__
+#ifdef INHOUSE_VECTORS
   vector = other > vector ? other : vector;
 #else
   for (int i = 0; i < lanes; i++) vector.lane[i] = other.lane[i] > vector.lane[i] ? other.lane[i] : vector.lane[i];
@@ -126,7 +127,7 @@ INHOUSE_INLINE void exponentiate(Floats<lanes>& x) {
   p = p * r + 1.0f;
 
   Floats<lanes> powerOfTwo;
-#ifdef __GNUC__
+#ifdef INHOUSE_VECTORS
   typename Lanes<lanes>::Words bits;
   std::memcpy(&bits, &shifted, sizeof bits);
   bits = (bits + 127) << 23;
