@@ -15,6 +15,32 @@ std::wstring nativePath(const std::string& path) { return wideText(path); }
 const std::string& nativePath(const std::string& path) { return path; }
 #endif
 
+/**
+ * ONNX Runtime enters a domain of operators in a table of the process when it first meets it, and two sessions that do so
+ * at the same time fail. So the first session is opened alone; once it stands, others are opened side by side.
+ */
+class FirstAlone {
+ public:
+  FirstAlone() : lock_(mutex()) {
+    if (known()) lock_.unlock();
+  }
+  void done() {
+    if (lock_) known() = true;
+  }
+
+ private:
+  static std::mutex& mutex() {
+    static std::mutex mutex;
+    return mutex;
+  }
+  static bool& known() {
+    static bool known = false;
+    return known;
+  }
+
+  std::unique_lock<std::mutex> lock_;
+};
+
 std::size_t sizeOf(ElementType type) {
   switch (type) {
     case ElementType::float16:
@@ -134,12 +160,15 @@ Handle<OrtSession> Session::openWithOrWithoutGraphs() {
 }
 
 Handle<OrtSession> Session::open() const {
+  FirstAlone first;
   const auto described = describe(api_, options_);
   api_.check(api_.AddCustomOpDomain(described.get(), domain_.get()));
   const auto& graphFile = nativePath(options_.graphFile);
   const OrtEnv* environment = environment_.get();
   const OrtSessionOptions* sessionOptions = described.get();
-  return create(api_, api_.ReleaseSession, api_.CreateSession, environment, graphFile.c_str(), sessionOptions);
+  auto session = create(api_, api_.ReleaseSession, api_.CreateSession, environment, graphFile.c_str(), sessionOptions);
+  first.done();
+  return session;
 }
 
 Handle<OrtValue> Session::tensor(void* data, ElementType type, const std::vector<std::int64_t>& shape) const {

@@ -5,9 +5,14 @@ import { openNativeRunner } from '#inhouse/runtime/native.js';
 const { options, sampling, task } = workerData ?? JSON.parse(process.argv[2]);
 const tell = (message) =>
   isMainThread ? console.log(JSON.stringify(message)) : parentPort.postMessage(message);
+const others =
+  task === 'load several at once' ? Array.from({ length: 7 }, () => openNativeRunner(options)) : [];
 const runner = await openNativeRunner(options);
 
 switch (task) {
+  case 'load several at once':
+    tell((await Promise.allSettled(others)).map(({ status, reason }) => reason?.message ?? status));
+    break;
   case 'decode': {
     await runner.openRow(0, { capacity: 500, sampling, prompt: [5, 6, 7], output: [] });
     const first = await runner.prefill(0, [5, 6, 7], { sample: true });

@@ -30,6 +30,14 @@ describe.skipIf(nativeMissing)('threads', () => {
     for (const result of results) expect(result).toEqual(results[0]);
   });
 
+  it('several models load at once in a process that has loaded none', () => {
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const { stdout, stderr } = runProcess('load several at once');
+      expect(stderr).toBe('');
+      expect(JSON.parse(stdout)).toEqual(Array.from({ length: 7 }, () => 'fulfilled'));
+    }
+  });
+
   it('one that is terminated in mid-step ends soon, and others go on', async () => {
     const runner = await openNativeRunner(options);
     for (const afterMs of [0, 5, 20, 50, 100]) {
