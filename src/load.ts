@@ -132,8 +132,14 @@ export async function load(name: string = EMBEDDED_MODEL, options: LoadOptions =
     },
   });
   const { weightBytes } = prepared;
-  const engine = new Engine(runner, resolveEngineOptions(options, runner.info, await runner.statistics()));
-  return new Model({ resolved, checkpoint, weightBytes, tokenizer, runner, engine, deviceReason: reason });
+  const statistics = await runner.statistics().catch(async (error: unknown) => {
+    await runner.dispose(); // a device may be lost as soon as it is found
+    throw error;
+  });
+  const engine = new Engine(runner, resolveEngineOptions(options, runner.info, statistics));
+  const deviceMemory = statistics.device ?? null;
+  const parts = { resolved, checkpoint, weightBytes, tokenizer, runner, engine };
+  return new Model({ ...parts, deviceReason: reason, deviceMemory });
 }
 
 function requireCuda(choice: RunnerChoice): void {

@@ -16,7 +16,7 @@ import {
   requireTokenizer,
 } from './generation.js';
 import { checkOptions, rule } from './options.js';
-import type { Runner, RunnerInfo, RunnerStatistics } from './runtime/runner.js';
+import type { DeviceStatistics, Runner, RunnerInfo, RunnerStatistics } from './runtime/runner.js';
 import { checkScoreOptions, type Score, type ScoreOptions, scoreTokens } from './scoring/score.js';
 import type { Tokenizer } from './tokenizer/tokenizer.js';
 
@@ -47,6 +47,8 @@ export interface ModelInfo extends RunnerInfo {
   readonly hasTokenizer: boolean;
   /** Why the device is the CPU where 'auto' was asked for; null otherwise. */
   readonly deviceReason: string | null;
+  /** Memory of the device right after loading, null on the CPU; `statistics()` tells how it is now. */
+  readonly deviceMemory: DeviceStatistics | null;
   readonly eosTokenIds: readonly number[];
 }
 
@@ -62,6 +64,8 @@ export interface ModelParts {
   readonly engine: Engine;
   /** Why 'auto' took the CPU. */
   readonly deviceReason: string | null;
+  /** Right after loading; null on the CPU. */
+  readonly deviceMemory: DeviceStatistics | null;
 }
 
 const DISPOSE_RULES = { drain: rule.boolean };
@@ -170,7 +174,7 @@ export class Model implements AsyncDisposable {
   }
 
   info(): ModelInfo {
-    const { resolved, checkpoint, weightBytes, tokenizer, runner, deviceReason } = this.#parts;
+    const { resolved, checkpoint, weightBytes, tokenizer, runner, deviceReason, deviceMemory } = this.#parts;
     return {
       ...runner.info,
       ...resolved,
@@ -178,6 +182,7 @@ export class Model implements AsyncDisposable {
       weightBytes,
       hasTokenizer: tokenizer !== undefined,
       deviceReason,
+      deviceMemory,
       eosTokenIds: checkpoint.config.eosTokenIds,
     };
   }

@@ -45,7 +45,8 @@ export async function openSubject(
 /** As `load()` puts it together, on devices too that `load()` does not offer. */
 export async function openModel(subject: Subject, options: EngineOptions): Promise<Model> {
   const { checkpoint, prepared, runner } = await openSubject(subject, runnerRows('verify', options));
-  const settings = resolveEngineOptions(options, runner.info, await runner.statistics());
+  const statistics = await runner.statistics();
+  const settings = resolveEngineOptions(options, runner.info, statistics);
   return new Model({
     resolved: { id: 'synthetic', source: 'folder', folder: subject.folder },
     checkpoint,
@@ -54,5 +55,6 @@ export async function openModel(subject: Subject, options: EngineOptions): Promi
     runner,
     engine: new Engine(runner, settings),
     deviceReason: null,
+    deviceMemory: statistics.device ?? null,
   });
 }

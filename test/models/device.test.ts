@@ -3,10 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openModel } from '#bench/gpu/runners.js';
+import { embeddedModelFolder } from '#inhouse/checkpoint/embedded.js';
 import { gpuFacts } from '#inhouse/cli/doctor-machine.js';
 import { load } from '#inhouse/index.js';
 import { cudaProviderFiles, missingFiles } from '#inhouse/runtime/native/cuda-provider.js';
 import { gpuStatistics } from '#inhouse/runtime/native/memory.js';
+import { nativeMissing } from '../support/runners.js';
 
 const home = mkdtempSync(join(tmpdir(), 'inhouse-device-'));
 beforeAll(() => {
@@ -33,7 +36,21 @@ describe('the device of a model', () => {
 
   it('is the CPU where that was asked for, and there is no more to say', async () => {
     await using model = await load('embedded', { device: 'cpu' });
-    expect(model.info()).toMatchObject({ device: 'cpu', deviceReason: null });
+    expect(model.info()).toMatchObject({ device: 'cpu', deviceReason: null, deviceMemory: null });
+  });
+
+  it.skipIf(nativeMissing)('tells what its memory was after loading, and what it is', async () => {
+    const subject = {
+      folder: embeddedModelFolder(),
+      home,
+      precision: 'fp16',
+      device: 'cpu-as-device',
+    } as const;
+    await using model = await openModel(subject, { maxBatchSize: 2 });
+    const { deviceMemory } = model.info();
+    expect(deviceMemory).toMatchObject({ name: 'host memory' });
+    expect(deviceMemory!.weightBytes).toBeGreaterThan(1e6);
+    expect((await model.statistics()).device!.weightBytes).toBe(deviceMemory!.weightBytes);
   });
 
   it.runIf(notInstalled)('is never replaced by another where it was named', async () => {
