@@ -29,7 +29,7 @@ export const io = {
   logits: 'logits',
   /** float32 [B, S, D]: after the final layer normalisation. */
   hidden: 'hidden',
-  /** [B, N, T, H] or [B, P, D]: past plus new. Bound to the very memory of past, it is updated in place. */
+  /** On devices. [B, N, T, H] or [B, P, D]: past plus new. Bound to the very memory of past, it is updated in place. */
   presentKey: (layer: number) => `present.${layer}.key`,
   presentValue: (layer: number) => `present.${layer}.value`,
   /**
@@ -37,7 +37,7 @@ export const io = {
    * buffers and cannot bind memory: it fetches S positions instead of T.
    */
   qkv: (layer: number) => `qkv.${layer}`,
-  /** int32 [K, C]: tokens of the largest logits, largest first, ties to the smaller id. */
+  /** int32 [K, C]: tokens of the largest logits, largest first. Equal ones come in any order on a GPU. */
   topIds: 'top_ids',
   /** float32 [K, C]: their logits. */
   topLogits: 'top_logits',
