@@ -4,6 +4,7 @@
 #include "javascript/memory_functions.h"
 #include "javascript/open_queues.h"
 #include "javascript/runner_object.h"
+#include "products/kernel.h"
 
 namespace {
 
@@ -15,6 +16,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports["gpus"] = Napi::Function::New<inhouse::gpus>(env);
   exports["readBandwidth"] = Napi::Function::New<inhouse::readBandwidth>(env);
   exports["deviceCopyBandwidth"] = Napi::Function::New<inhouse::deviceCopyBandwidth>(env);
+  if (const inhouse::ProductKernel* kernel = inhouse::productKernel())
+    exports["productKernel"] = Napi::String::New(env, kernel->name);
   return exports;
 }
 

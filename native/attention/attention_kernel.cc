@@ -22,16 +22,27 @@ INHOUSE_INLINE void prefetch([[maybe_unused]] const float* data, [[maybe_unused]
 #endif
 }
 
-/** The product of two vectors of `length` floats. */
+/**
+ * scores[k] = the product of a query and key k, for k < lanes. `query` has each four of its floats lanes / 4 times, [H / 4,
+ * lanes]; `keys` is [lanes, H]. Sums are formed as in `multiplyByFours`. As many floats of `upcoming` are fetched ahead, unless it is null.
+ */
 template <int lanes>
-INHOUSE_INLINE float dot(const float* a, const float* b, std::size_t length) {
-  Floats<lanes> total{}, x, y;
-  for (std::size_t i = 0; i < length; i += lanes) {
-    load(x, a + i);
-    load(y, b + i);
-    total += x * y;
+INHOUSE_INLINE void score(const float* query, const float* keys, std::size_t headSize, const float* upcoming,
+                          float* scores) {
+  Floats<lanes> total[4] = {}, x, y;
+  for (std::size_t d = 0; d < headSize; d += 4) {
+    load(x, query + d / 4 * lanes);
+    for (int i = 0; i < 4; i++) {
+      loadFours<lanes>(y, keys + i * headSize + d, 4 * headSize);
+      total[i] += x * y;
+      if (upcoming != nullptr) prefetch(upcoming + (d + i) * lanes, lanes);
+    }
   }
-  return sum<lanes>(total);
+  transposeFours<lanes>(total);
+  total[0] += total[1];
+  total[0] += total[2];
+  total[0] += total[3];
+  store(scores, total[0]);
 }
 
 /**
@@ -61,10 +72,15 @@ template <int lanes, int fixedSize>
 INHOUSE_INLINE void attendOne(const AttentionHead& head, const AttentionHead* upcoming, float* scratch) {
   constexpr int strip = fixedSize == 0 ? 1 : fixedSize / lanes;
   const std::size_t headSize = fixedSize == 0 ? head.headSize : fixedSize;
-  float* query = scratch;              // [H], scaled
-  float* scores = scratch + headSize;  // [keyBlock]
+  float* query = scratch;                        // [H / 4, lanes / 4, 4], scaled
+  float* scores = query + headSize * lanes / 4;  // [keyBlock]
+  float* lastKeys = scores + keyBlock;           // [lanes, H]
   float* output = head.output;
-  for (std::size_t i = 0; i < headSize; i++) query[i] = head.queries[i] * head.scale;
+  for (std::size_t i = 0; i < headSize; i += 4) {
+    Floats<lanes> fours;
+    loadFours<lanes>(fours, head.queries + i, 0);
+    store(query + i / 4 * lanes, fours * head.scale);
+  }
   std::fill_n(output, headSize, 0.0f);
   float highest = lowest;
   float total = 0;
@@ -73,30 +89,42 @@ INHOUSE_INLINE void attendOne(const AttentionHead& head, const AttentionHead* up
     const std::size_t count = std::min(keyBlock, head.positions - begin);
     const float* keys = head.keys + begin * headSize;
     const float* values = head.values + begin * headSize;
-    for (std::size_t k = 0; k < count; k++) {
-      scores[k] = dot<lanes>(query, keys + k * headSize, headSize);
-      prefetch(values + k * headSize, headSize);
+    std::size_t scored = 0;
+    for (; scored + lanes <= count; scored += lanes) {
+      score<lanes>(query, keys + scored * headSize, headSize, values + scored * headSize, scores + scored);
+    }
+    if (scored < count) {
+      std::copy_n(keys + scored * headSize, (count - scored) * headSize, lastKeys);
+      std::fill(lastKeys + (count - scored) * headSize, lastKeys + lanes * headSize, 0.0f);
+      prefetch(values + scored * headSize, (count - scored) * headSize);
+      score<lanes>(query, lastKeys, headSize, nullptr, scores + scored);
     }
 
     const std::size_t padded = (count + lanes - 1) / lanes * lanes;
     std::fill(scores + count, scores + padded, lowest);
-    Floats<lanes> x, maximum, sums{};
+    Floats<lanes> x, maximum, corrections;
+    Floats<4> sums{}, four;
     fill(maximum, highest);
     for (std::size_t k = 0; k < padded; k += lanes) {
       load(x, scores + k);
       raise<lanes>(maximum, x);
     }
-    const float before = highest;
+    fill(corrections, highest);
     highest = largest<lanes>(maximum);
+    corrections -= highest;
+    exponentiate<lanes>(corrections);
+    const float correction = corrections[0];
     for (std::size_t k = 0; k < padded; k += lanes) {
       load(x, scores + k);
       x -= highest;
       exponentiate<lanes>(x);
       store(scores + k, x);
-      sums += x;
     }
-    const float correction = before == highest ? 1.0f : std::exp(before - highest);
-    total = total * correction + sum<lanes>(sums);
+    for (std::size_t k = 0; k < padded; k += 4) {
+      load(four, scores + k);
+      sums += four;
+    }
+    total = total * correction + sum<4>(sums);
 
     const float* next = nullptr;  // the keys that are read next
     if (begin + count < head.positions) {
@@ -109,37 +137,65 @@ INHOUSE_INLINE void attendOne(const AttentionHead& head, const AttentionHead* up
                                 next == nullptr ? nullptr : next + i);
     }
   }
-  for (std::size_t i = 0; i < headSize; i++) output[i] /= total;
+  const float share = 1 / total;
+  for (std::size_t i = 0; i < headSize; i++) output[i] *= share;
 }
 
-/**
- * c[r][q] = corrections[q] * c[r][q] + sum over k < count of a[r][k] * b[k][q], for r < rows and q < width = vectors *
- * lanes. a[r][k] is at a + r * rowStride + k * stepStride; b and c have rows of `width` floats. Without corrections, c
- * starts from 0.
- */
+/** total[r][v] += sum over k = first, first + step, .. < count of a[r * rowStride + k * stepStride] * b[k][v]. */
 template <int lanes, int vectors, int rows>
-INHOUSE_INLINE void multiply(const float* a, std::size_t rowStride, std::size_t stepStride, const float* b,
-                             std::size_t count, float* c, const float* corrections) {
-  constexpr int width = vectors * lanes;
-  Floats<lanes> total[rows][vectors], y[vectors];
-  for (int r = 0; r < rows; r++) {
-    for (int v = 0; v < vectors; v++) {
-      total[r][v] = Floats<lanes>{};
-      if (corrections == nullptr) continue;
-      load(total[r][v], c + r * width + v * lanes);
-      load(y[v], corrections + v * lanes);
-      total[r][v] *= y[v];
-    }
-  }
-  for (std::size_t k = 0; k < count; k++) {
-    for (int v = 0; v < vectors; v++) load(y[v], b + k * width + v * lanes);
+INHOUSE_INLINE void addProducts(Floats<lanes> (&total)[rows][vectors], const float* a, std::size_t rowStride,
+                                std::size_t stepStride, const float* b, std::size_t first, std::size_t step,
+                                std::size_t count) {
+  Floats<lanes> y[vectors];
+  for (std::size_t k = first; k < count; k += step) {
+    for (int v = 0; v < vectors; v++) load(y[v], b + (k * vectors + v) * lanes);
     for (int r = 0; r < rows; r++) {
       const float x = a[r * rowStride + k * stepStride];
       for (int v = 0; v < vectors; v++) total[r][v] += y[v] * x;
     }
   }
+}
+
+/**
+ * c[r][q] = sum over k < count of a[r][k] * b[k][q], for r < rows and q < vectors * lanes. a has rows of `count` floats,
+ * a multiple of 4. First those of k = j, j + 4, j + 8, .. are added up for each j < 4, then these four.
+ */
+template <int lanes, int vectors, int rows>
+INHOUSE_INLINE void multiplyByFours(const float* a, const float* b, std::size_t count, float* c) {
+  for (std::size_t j = 0; j < 4; j++) {
+    Floats<lanes> total[rows][vectors] = {}, sum;
+    addProducts<lanes, vectors, rows>(total, a, count, 1, b, j, 4, count);
+    for (int r = 0; r < rows; r++) {
+      for (int v = 0; v < vectors; v++) {
+        float* place = c + (r * vectors + v) * lanes;
+        if (j > 0) {
+          load(sum, place);
+          total[r][v] += sum;
+        }
+        store(place, total[r][v]);
+      }
+    }
+  }
+}
+
+/**
+ * c[r][q] = corrections[q] * c[r][q] + sum over k < count of a[r + k * stride] * b[k][q], for r < rows and q < vectors *
+ * lanes.
+ */
+template <int lanes, int vectors, int rows>
+INHOUSE_INLINE void addColumns(const float* a, std::size_t stride, const float* b, std::size_t count, float* c,
+                               const float* corrections) {
+  Floats<lanes> total[rows][vectors], y;
+  for (int r = 0; r < rows; r++) {
+    for (int v = 0; v < vectors; v++) {
+      load(total[r][v], c + (r * vectors + v) * lanes);
+      load(y, corrections + v * lanes);
+      total[r][v] *= y;
+    }
+  }
+  addProducts<lanes, vectors, rows>(total, a, 1, stride, b, 0, 1, count);
   for (int r = 0; r < rows; r++)
-    for (int v = 0; v < vectors; v++) store(c + r * width + v * lanes, total[r][v]);
+    for (int v = 0; v < vectors; v++) store(c + (r * vectors + v) * lanes, total[r][v]);
 }
 
 /** Turns the scores of a block of keys into weights; moves the highest scores, sums and corrections along. */
@@ -147,7 +203,7 @@ template <int lanes, int vectors>
 INHOUSE_INLINE void weigh(float* scores, std::size_t count, float* highest, float* total, float* corrections) {
   constexpr int width = vectors * lanes;
   for (int v = 0; v < width; v += lanes) {
-    Floats<lanes> x, maximum, sums, correction;
+    Floats<lanes> x, maximum, sums[4] = {}, all, correction;
     load(correction, highest + v);
     maximum = correction;
     for (std::size_t k = 0; k < count; k++) {
@@ -156,17 +212,17 @@ INHOUSE_INLINE void weigh(float* scores, std::size_t count, float* highest, floa
     }
     correction -= maximum;
     exponentiate<lanes>(correction);
-    load(sums, total + v);
-    sums *= correction;
     for (std::size_t k = 0; k < count; k++) {
       load(x, scores + k * width + v);
       x -= maximum;
       exponentiate<lanes>(x);
       store(scores + k * width + v, x);
-      sums += x;
+      sums[k % 4] += x;
     }
+    load(all, total + v);
+    all = all * correction + ((sums[0] + sums[2]) + (sums[1] + sums[3]));
     store(highest + v, maximum);
-    store(total + v, sums);
+    store(total + v, all);
     store(corrections + v, correction);
   }
 }
@@ -200,15 +256,14 @@ INHOUSE_INLINE void attendBlock(const AttentionHead& head, std::size_t begin, fl
     const float* values = head.values + first * headSize;
     std::size_t k = 0;
     for (; k + rows <= n; k += rows)
-      multiply<lanes, vectors, rows>(keys + k * headSize, headSize, 1, queries, headSize, scores + k * width, nullptr);
-    for (; k < n; k++)
-      multiply<lanes, vectors, 1>(keys + k * headSize, headSize, 1, queries, headSize, scores + k * width, nullptr);
+      multiplyByFours<lanes, vectors, rows>(keys + k * headSize, queries, headSize, scores + k * width);
+    for (; k < n; k++) multiplyByFours<lanes, vectors, 1>(keys + k * headSize, queries, headSize, scores + k * width);
     for (k = firstPosition < first ? 0 : firstPosition + 1 - first; k < n; k++)  // keys after a position are hidden
       std::fill_n(scores + k * width, first + k - firstPosition, lowest);
 
     weigh<lanes, vectors>(scores, n, highest, total, corrections);
     for (std::size_t d = 0; d < headSize; d += rows)
-      multiply<lanes, vectors, rows>(values + d, 1, headSize, scores, n, output + d * width, corrections);
+      addColumns<lanes, vectors, rows>(values + d, headSize, scores, n, output + d * width, corrections);
   }
 
   for (std::size_t q = 0; q < count; q++) {
@@ -231,7 +286,8 @@ INHOUSE_INLINE void attendUpTo(const AttentionHead& head, std::size_t begin, flo
   }
 }
 
-// A set of functions for one kind of processor. Wide vectors do not divide every head.
+// A set of functions for one kind of processor; with fused products in all of them or in none, so that all round alike.
+// Wide vectors do not divide every head.
 #define INHOUSE_KERNELS(name, target, lanes, mostVectors)                                                \
   target void name##One64(const AttentionHead& head, const AttentionHead* upcoming, float* scratch) {   \
     attendOne<lanes, 64>(head, upcoming, scratch);                                                       \
@@ -250,7 +306,7 @@ INHOUSE_INLINE void attendUpTo(const AttentionHead& head, std::size_t begin, flo
   constexpr AttentionKernels name = {lanes * mostVectors, name##One, name##Block};
 
 #if defined(__x86_64__) && defined(INHOUSE_VECTORS)
-INHOUSE_KERNELS(avx512, __attribute__((target("avx512f"))), 16, 4)
+INHOUSE_KERNELS(avx512, __attribute__((target("avx512f,fma"))), 16, 4)
 INHOUSE_KERNELS(avx2, __attribute__((target("avx2,fma"))), 8, 2)
 #endif
 INHOUSE_KERNELS(basic, , 4, 2)
@@ -264,8 +320,9 @@ std::size_t AttentionKernels::scratchLength(std::size_t headSize) const {
 
 const AttentionKernels& attentionKernels(std::size_t headSize) {
 #if defined(__x86_64__) && defined(INHOUSE_VECTORS)
-  if (__builtin_cpu_supports("avx512f")) return headSize == 64 ? avx512Size64 : avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return headSize == 64 ? avx2Size64 : avx2;
+  const bool fused = __builtin_cpu_supports("fma");
+  if (fused && __builtin_cpu_supports("avx512f")) return headSize == 64 ? avx512Size64 : avx512;
+  if (fused && __builtin_cpu_supports("avx2")) return headSize == 64 ? avx2Size64 : avx2;
 #endif
   return headSize == 64 ? basicSize64 : basic;
 }

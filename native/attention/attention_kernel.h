@@ -3,7 +3,8 @@
 // The softmax is computed as keys come along, a block of them at a time: what was added up before is scaled down when a
 // block has a higher score. One new position reads its keys and values once, at the speed of memory. Several new
 // positions are handled side by side, one per lane: then neither keys nor values have to be transposed, and no sum runs
-// across a vector. Results depend on nothing but the row's own numbers: not on other rows, nor on threads.
+// across a vector. Both form each sum in the same order, so results depend on nothing but the row's own numbers: not on
+// other rows, nor on threads, nor on how many positions came at a time.
 #pragma once
 
 #include <cstddef>

@@ -17,8 +17,9 @@ constexpr std::size_t cacheLine = 64;  // bytes
 /** The tensors of one run. */
 struct Batch {
   const float* qkv;                  // [B, S, 3, N, H]
-  float* keys;                       // [B, N, P, H]
-  float* values;                     // [B, N, P, H]
+  float* keys;                       // [R, N, P, H]
+  float* values;                     // [R, N, P, H]
+  const std::int32_t* kvRows;        // [B]
   const std::int32_t* lastPosition;  // [B]
   float* output;                     // [B, S, N, H]
   std::size_t rows, newPositions, heads, headSize, capacity;
@@ -31,12 +32,13 @@ struct Batch {
   AttentionHead head(std::size_t pair) const {
     const std::size_t row = pair / heads;
     const std::size_t column = pair % heads * headSize;
+    const std::size_t kvPair = static_cast<std::size_t>(kvRows[row]) * heads + pair % heads;
     AttentionHead head;
     head.stride = 3 * width();
     head.outputStride = width();
     head.queries = qkv + row * newPositions * head.stride + column;
-    head.keys = keys + pair * capacity * headSize;
-    head.values = values + pair * capacity * headSize;
+    head.keys = keys + kvPair * capacity * headSize;
+    head.values = values + kvPair * capacity * headSize;
     head.output = output + row * newPositions * width() + column;
     head.newPositions = newPositions;
     head.positions = static_cast<std::size_t>(lastPosition[row]) + 1;
@@ -135,11 +137,12 @@ class CachedAttentionOp::Node : public Kernel {
 
 Batch CachedAttentionOp::Node::describe(const KernelContext& context) const {
   const auto qkv = context.shape(0);   // [B, S, 3 * N * H]
-  const auto keys = context.shape(1);  // [B, N, P, H]
+  const auto keys = context.shape(1);  // [R, N, P, H]
   const auto values = context.shape(2);
-  const auto lengths = context.shape(3);
+  const auto kvRows = context.shape(3);
+  const auto lengths = context.shape(4);
   const bool fits = qkv.size() == 3 && keys.size() == 4 && keys == values && lengths.size() == 1 &&
-                    keys[0] == qkv[0] && lengths[0] == qkv[0] && keys[1] == static_cast<std::int64_t>(heads_) &&
+                    lengths[0] == qkv[0] && kvRows == lengths && keys[1] == static_cast<std::int64_t>(heads_) &&
                     qkv[2] == 3 * keys[1] * keys[3] && keys[3] % 8 == 0;
   if (!fits) throw std::runtime_error("CachedAttention: shapes of the inputs do not fit each other.");
 
@@ -153,8 +156,11 @@ Batch CachedAttentionOp::Node::describe(const KernelContext& context) const {
   batch.qkv = context.input<float>(0);
   batch.keys = context.inputInPlace<float>(1);
   batch.values = context.inputInPlace<float>(2);
-  batch.lastPosition = context.input<std::int32_t>(3);
+  batch.kvRows = context.input<std::int32_t>(3);
+  batch.lastPosition = context.input<std::int32_t>(4);
   for (std::size_t row = 0; row < batch.rows; row++) {
+    if (batch.kvRows[row] < 0 || batch.kvRows[row] >= keys[0])
+      throw std::runtime_error("CachedAttention: there is no row " + std::to_string(batch.kvRows[row]) + " of KV.");
     const std::int64_t positions = std::int64_t{batch.lastPosition[row]} + 1;
     if (positions < qkv[1] || positions > keys[2])
       throw std::runtime_error("CachedAttention: row " + std::to_string(row) + " cannot hold " +
@@ -166,7 +172,8 @@ Batch CachedAttentionOp::Node::describe(const KernelContext& context) const {
 
 CachedAttentionOp::CachedAttentionOp(const Api& api, int threads)
     : CustomOp(api, "CachedAttention",
-               {ort::elementFloat, ort::elementFloat, ort::elementFloat, ort::elementInt32, ort::elementInt32},
+               {ort::elementFloat, ort::elementFloat, ort::elementFloat, ort::elementInt32, ort::elementInt32,
+                ort::elementInt32},
                {ort::elementFloat}),
       threads_(static_cast<std::size_t>(std::max(threads, 1))) {}
 

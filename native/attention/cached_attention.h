@@ -1,8 +1,9 @@
 // The operator CachedAttention: causal attention over a KV cache that it extends in place.
 //
-// Inputs: qkv float [B, S, 3 * N * H], keys and values float [B, N, P, H], seqlens_k int32 [B]: valid positions of each
-// row after this step, minus one; total_sequence_length is there for sessions without this operator. Output: float
-// [B, S, N * H]. Attributes: num_heads, scale. The new keys and values go to the last S valid positions of each row.
+// Inputs: qkv float [B, S, 3 * N * H], keys and values float [R, N, P, H], kv_rows int32 [B]: which of the R rows each of
+// the B has, no two the same; seqlens_k int32 [B]: valid positions of each row after this step, minus one;
+// total_sequence_length is there for sessions without this operator. Output: float [B, S, N * H]. Attributes: num_heads,
+// scale. The new keys and values go to the last S valid positions of each row.
 #pragma once
 
 #include "../ort/custom_op.h"

@@ -54,6 +54,12 @@ void DeviceKv::copy(std::size_t from, std::size_t to, std::size_t positions) {
   copiedBytes_ += positions * bytesPerToken();
 }
 
+void DeviceKv::move(std::size_t from, std::size_t to, std::size_t positions) {
+  resize(to, positions);
+  copy(from, to, positions);
+  resize(from, 0);
+}
+
 KvBlock DeviceKv::at(const Block& block, std::size_t row) const {
   return {block.memory.get() + row * shape_.heads * headBytes(block.extent), block.extent.capacity};
 }

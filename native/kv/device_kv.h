@@ -20,12 +20,14 @@ class DeviceKv : public KvStore {
   /** The session and the memory must outlive the store. With `keepsBlocks` they grow only. */
   DeviceKv(Session& session, DeviceMemory& memory, const KvShape& shape, bool keepsBlocks);
 
-  KvBlock keys(std::size_t layer, std::size_t row) const override { return at(blocks_[2 * layer], row); }
-  KvBlock values(std::size_t layer, std::size_t row) const override { return at(blocks_[2 * layer + 1], row); }
+  KvBlock keys(std::size_t layer, std::size_t place) const override { return at(blocks_[2 * layer], place); }
+  KvBlock values(std::size_t layer, std::size_t place) const override { return at(blocks_[2 * layer + 1], place); }
+  std::size_t place(std::size_t row) const override { return row; }
   std::uint64_t generation() const override { return generation_; }
   bool isSpare(std::size_t row) const override { return row < extent_.rows && held_[row] == 0; }
   void resize(std::size_t row, std::size_t positions) override;
   void copy(std::size_t from, std::size_t to, std::size_t positions) override;
+  void move(std::size_t from, std::size_t to, std::size_t positions) override;
   std::size_t bytesPerToken() const override { return shape_.bytesPerToken(); }
   KvFigures figures() const override { return {committedBytes_, committedBytes_, committedBytesPeak_, copiedBytes_}; }
 

@@ -18,7 +18,7 @@ struct KvShape {
   std::size_t bytesPerToken() const { return 2 * layers * heads * positionBytes(); }
 };
 
-/** The K or V of one layer, from some row on: [.., heads, capacity, headSize]. */
+/** The K or V of one layer, from some place on: [.., heads, capacity, headSize]. */
 struct KvBlock {
   std::byte* data;
   std::size_t capacity;  // positions
@@ -36,8 +36,11 @@ class KvStore {
  public:
   virtual ~KvStore() = default;
 
-  virtual KvBlock keys(std::size_t layer, std::size_t row) const = 0;
-  virtual KvBlock values(std::size_t layer, std::size_t row) const = 0;
+  virtual KvBlock keys(std::size_t layer, std::size_t place) const = 0;
+  virtual KvBlock values(std::size_t layer, std::size_t place) const = 0;
+
+  /** Where a row lies in the blocks, which have as many places as there are rows. */
+  virtual std::size_t place(std::size_t row) const = 0;
 
   /** Changes whenever a block has moved or changed its capacity. */
   virtual std::uint64_t generation() const = 0;
@@ -53,6 +56,12 @@ class KvStore {
 
   /** Copies the first `positions` of a row to another, which must have been resized to hold them. */
   virtual void copy(std::size_t from, std::size_t to, std::size_t positions) = 0;
+
+  /**
+   * Gives what a row holds, `positions`, to another one that holds nothing. Throws a Failure, with all rows as they were,
+   * where that takes memory that is not to be had.
+   */
+  virtual void move(std::size_t from, std::size_t to, std::size_t positions) = 0;
 
   virtual std::size_t bytesPerToken() const = 0;
   virtual KvFigures figures() const = 0;

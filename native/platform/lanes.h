@@ -7,13 +7,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "vectorised.h"
 
 namespace inhouse {
 
-#if defined(__GNUC__) && !defined(INHOUSE_PLAIN_LANES)
+#if defined(__GNUC__) && defined(__has_builtin) && !defined(INHOUSE_PLAIN_LANES)
+#if __has_builtin(__builtin_shufflevector)
 #define INHOUSE_VECTORS 1
+#endif
+#endif
+
+#ifdef INHOUSE_VECTORS
 template <int lanes>
 struct Lanes;
 #define INHOUSE_LANES(lanes)                                                \
@@ -69,6 +75,51 @@ INHOUSE_INLINE void store(float* target, const Vector& vector) {
 template <class Vector>
 INHOUSE_INLINE void fill(Vector& vector, float value) {
   vector = Vector{} - (-value);
+}
+
+template <int lanes, std::size_t... lane>
+INHOUSE_INLINE void join(Floats<lanes>& whole, const Floats<lanes / 2>& lower, const Floats<lanes / 2>& upper,
+                         std::index_sequence<lane...>) {
+#ifdef INHOUSE_VECTORS
+  whole = __builtin_shufflevector(lower, upper, lane...);
+#else
+  ((whole.lane[lane] = lane < lanes / 2 ? lower.lane[lane % (lanes / 2)] : upper.lane[lane % (lanes / 2)]), ...);
+#endif
+}
+
+/** Four floats of each of lanes / 4 rows, side by side; the rows are `stride` floats apart. */
+template <int lanes>
+INHOUSE_INLINE void loadFours(Floats<lanes>& vector, const float* source, std::size_t stride) {
+  if constexpr (lanes == 4) {
+    load(vector, source);
+  } else {
+    Floats<lanes / 2> lower, upper;
+    loadFours<lanes / 2>(lower, source, stride);
+    loadFours<lanes / 2>(upper, source + lanes / 8 * stride, stride);
+    join<lanes>(vector, lower, upper, std::make_index_sequence<lanes>());
+  }
+}
+
+template <int step, int lanes, std::size_t... lane>
+INHOUSE_INLINE void exchange(Floats<lanes>& a, Floats<lanes>& b, std::index_sequence<lane...>) {
+  const Floats<lanes> x = a, y = b;
+#ifdef INHOUSE_VECTORS
+  a = __builtin_shufflevector(x, y, (lane & step ? lanes + lane - step : lane)...);
+  b = __builtin_shufflevector(x, y, (lane & step ? lanes + lane : lane + step)...);
+#else
+  ((a.lane[lane] = lane & step ? y.lane[lane - step] : x.lane[lane]), ...);
+  ((b.lane[lane] = lane & step ? y.lane[lane] : x.lane[lane + step]), ...);
+#endif
+}
+
+/** Lane 4 g + i of vectors[j] becomes lane 4 g + j of vectors[i]. */
+template <int lanes>
+INHOUSE_INLINE void transposeFours(Floats<lanes> (&vectors)[4]) {
+  constexpr std::make_index_sequence<lanes> all;
+  exchange<1, lanes>(vectors[0], vectors[1], all);
+  exchange<1, lanes>(vectors[2], vectors[3], all);
+  exchange<2, lanes>(vectors[0], vectors[2], all);
+  exchange<2, lanes>(vectors[1], vectors[3], all);
 }
 
 /** vector = max(vector, other) in each lane; where either is NaN, what `vector` holds stays. */

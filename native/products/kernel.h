@@ -6,6 +6,9 @@
 namespace inhouse {
 
 struct ProductKernel {
+  /** The instructions it takes. */
+  const char* name;
+
   /**
    * Rounds the row x [inputs] to 8 bits, block by block: scale = max |x| / 127. A block that holds NaN or infinity has
    * the scale NaN.

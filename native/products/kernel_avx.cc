@@ -101,7 +101,7 @@ struct Vectors {
 
 }  // namespace
 
-const ProductKernel avxKernel{roundRow, multiply};
+const ProductKernel avxKernel{"AVX-VNNI", roundRow, multiply};
 
 }  // namespace inhouse
 

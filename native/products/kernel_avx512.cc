@@ -79,7 +79,7 @@ struct Vectors {
 
 }  // namespace
 
-const ProductKernel avx512Kernel{roundRow, multiply};
+const ProductKernel avx512Kernel{"AVX-512 VNNI", roundRow, multiply};
 
 }  // namespace inhouse
 

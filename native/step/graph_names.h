@@ -11,6 +11,7 @@ class GraphNames {
  public:
   static constexpr const char* inputIds = "input_ids";
   static constexpr const char* positionIds = "position_ids";
+  static constexpr const char* kvRows = "kv_rows";
   static constexpr const char* seqlensK = "seqlens_k";
   static constexpr const char* totalSequenceLength = "total_sequence_length";
   static constexpr const char* logitsIndex = "logits_index";

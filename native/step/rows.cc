@@ -105,11 +105,9 @@ std::vector<std::vector<TokenChoice>> Rows::decode(double rows, double steps) {
 void Rows::move(double fromIndex, double toIndex) {
   const std::size_t from = opened(fromIndex);
   const std::size_t to = freed(toIndex);
-  provide(to, rows_[from]->length);
-  kv_.copy(from, to, rows_[from]->length);
+  kv_.move(from, to, rows_[from]->length);
   rows_[to] = std::move(rows_[from]);
   rows_[from].reset();
-  kv_.resize(from, 0);
 }
 
 void Rows::copyPrefix(double fromIndex, double toIndex, double positions) {

@@ -11,14 +11,19 @@ namespace {
 
 std::int64_t dim(std::size_t size) { return static_cast<std::int64_t>(size); }
 
-/** Where the inputs lie in their buffer, which has room for `tokens` tokens. */
+/** Where the inputs lie in their buffer, which has room for `tokens` tokens of `rows` rows. */
 struct InputOffsets {
-  explicit InputOffsets(std::size_t tokens)
-      : positions(tokens * sizeof(std::int64_t)), logitsIndex(2 * positions), seqlens(3 * positions) {}
-  std::size_t bytes(std::size_t rows) const { return seqlens + rows * sizeof(std::int32_t); }
+  InputOffsets(std::size_t tokens, std::size_t rows)
+      : positions(tokens * sizeof(std::int64_t)),
+        logitsIndex(2 * positions),
+        seqlens(3 * positions),
+        kvRows(seqlens + rows * sizeof(std::int32_t)),
+        bytes(kvRows + rows * sizeof(std::int32_t)) {}
 
   std::size_t ids = 0;
   std::size_t positions, logitsIndex, seqlens;
+  std::size_t kvRows;  // last: devices have no use for it
+  std::size_t bytes;
 };
 
 /** Where the candidates of `rows` rows lie in their buffer. */
@@ -42,7 +47,7 @@ Stepper::Stepper(Session& session, DeviceMemory* device, const KvStore& kv, cons
       limits_(limits),
       names_(shape.layers),
       tokens_(std::max(limits.rows, chunkTokens)),
-      inputs_(session, device, InputOffsets(tokens_).bytes(limits.rows)),
+      inputs_(session, device, InputOffsets(tokens_, limits.rows).bytes),
       decodeSteps_(limits.rows + 1) {}
 
 void Stepper::provideLogits() {
@@ -67,25 +72,22 @@ void Stepper::append(const ChunkInput& chunk) {
   const std::size_t total = chunk.past + chunk.count;
   const std::size_t leastLogits = device_ != nullptr ? 1 : 0;  // the kernels of devices are not to meet empty tensors
   const std::size_t logitsRows = std::max(chunk.logitsRows, leastLogits);
-  const InputOffsets at(tokens_);
+  const InputOffsets at(tokens_, limits_.rows);
   std::copy_n(chunk.tokens, chunk.count, inputs_.hostSide<std::int64_t>(at.ids));
   auto* positions = inputs_.hostSide<std::int64_t>(at.positions);
   std::iota(positions, positions + chunk.count, dim(chunk.past));
   auto* logitsIndex = inputs_.hostSide<std::int64_t>(at.logitsIndex);
   std::iota(logitsIndex, logitsIndex + logitsRows, dim(chunk.count - logitsRows));
   *inputs_.hostSide<std::int32_t>(at.seqlens) = static_cast<std::int32_t>(total - 1);
+  *inputs_.hostSide<std::int32_t>(at.kvRows) = static_cast<std::int32_t>(kv_.place(chunk.row));
   totalSequenceLength_ = static_cast<std::int32_t>(total);
-  inputs_.send(at.bytes(limits_.rows));
-
-  if (chunk.row >= rowTensors_.size()) rowTensors_.resize(chunk.row + 1);
-  auto& kv = rowTensors_[chunk.row];
-  if (!kv) kv = std::make_unique<KvTensors>(kvTensors(chunk.row, 1));
+  inputs_.send(at.kvRows);
 
   BoundStep step;
   bindInputs(step, 1, chunk.count, logitsRows);
   bindLogits(step, logitsRows);  // an empty one too: a run that asks for nothing is refused
   if (chunk.hidden) bindHidden(step, chunk.count);
-  bindKv(step, *kv);
+  bindKv(step, kvTensors(chunk.row, 1));
   session_.run(step.binding);
   logitsRows_ = logitsRows;
   candidatesFetched_ = false;
@@ -127,7 +129,7 @@ void Stepper::fetch(StepBuffer& buffer, std::size_t offset, std::size_t bytes) {
 
 /** With `rows` beyond the inputs: those get a token at position 0, which nobody reads. */
 void Stepper::fillDecode(const std::vector<DecodeInput>& inputs, std::size_t rows) {
-  const InputOffsets at(tokens_);
+  const InputOffsets at(tokens_, limits_.rows);
   std::size_t longest = 0;
   for (std::size_t row = 0; row < rows; row++) {
     const auto& [token, past] = row < inputs.size() ? inputs[row] : DecodeInput{0, 0};
@@ -135,10 +137,11 @@ void Stepper::fillDecode(const std::vector<DecodeInput>& inputs, std::size_t row
     inputs_.hostSide<std::int64_t>(at.positions)[row] = dim(past);
     inputs_.hostSide<std::int64_t>(at.logitsIndex)[row] = dim(row);
     inputs_.hostSide<std::int32_t>(at.seqlens)[row] = static_cast<std::int32_t>(past);
+    inputs_.hostSide<std::int32_t>(at.kvRows)[row] = static_cast<std::int32_t>(kv_.place(row));
     longest = std::max(longest, past);
   }
   totalSequenceLength_ = static_cast<std::int32_t>(longest + 1);
-  inputs_.send(at.bytes(limits_.rows));
+  inputs_.send(at.kvRows);
   logitsRows_ = rows;
   candidatesFetched_ = false;
 }
@@ -177,7 +180,7 @@ void Stepper::followKv() {
   if (kvGeneration_ == kv_.generation()) return;
   kvGeneration_ = kv_.generation();
   for (auto& step : decodeSteps_) step.reset();
-  rowTensors_.clear();
+  kvTensors_.clear();
   kvCapacity_ = kv_.keys(0, 0).capacity;
   for (std::size_t layer = 0; layer < shape_.layers; layer++)
     kvCapacity_ = std::min({kvCapacity_, kv_.keys(layer, 0).capacity, kv_.values(layer, 0).capacity});
@@ -189,26 +192,32 @@ Stepper::BoundStep& Stepper::decodeStep(std::size_t rows) {
   step = std::make_unique<BoundStep>();
   bindInputs(*step, rows, 1, rows);
   bindLogits(*step, rows);
-  step->kv = kvTensors(0, rows);
-  bindKv(*step, step->kv);
+  bindKv(*step, kvTensors(0, rows));
   return *step;
 }
 
-Stepper::KvTensors Stepper::kvTensors(std::size_t firstRow, std::size_t count) const {
+/** For `count` rows: in host memory those of all places, where the graph finds rows by their numbers. */
+const Stepper::KvTensors& Stepper::kvTensors(std::size_t firstRow, std::size_t count) {
+  const bool all = device_ == nullptr;
+  const std::size_t first = all ? 0 : kv_.place(firstRow);
+  const std::size_t places = all ? limits_.rows : count;
+  const auto known = kvTensors_.find({first, places});
+  if (known != kvTensors_.end()) return known->second;
+
   const ElementType type = form_.kvElementBytes == 2 ? ElementType::float16 : ElementType::float32;
   const auto tensor = [&](const KvBlock& block) {
     const std::vector<std::int64_t> shape =
         form_.separateHeads
-            ? std::vector<std::int64_t>{dim(count), dim(shape_.heads), dim(block.capacity), dim(shape_.headSize)}
-            : std::vector<std::int64_t>{dim(count), dim(block.capacity), dim(shape_.width)};
+            ? std::vector<std::int64_t>{dim(places), dim(shape_.heads), dim(block.capacity), dim(shape_.headSize)}
+            : std::vector<std::int64_t>{dim(places), dim(block.capacity), dim(shape_.width)};
     return session_.deviceTensor(block.data, type, shape);
   };
   KvTensors kv;
   for (std::size_t layer = 0; layer < shape_.layers; layer++) {
-    kv.keys.push_back(tensor(kv_.keys(layer, firstRow)));
-    kv.values.push_back(tensor(kv_.values(layer, firstRow)));
+    kv.keys.push_back(tensor(kv_.keys(layer, first)));
+    kv.values.push_back(tensor(kv_.values(layer, first)));
   }
-  return kv;
+  return kvTensors_.emplace(std::pair(first, places), std::move(kv)).first->second;
 }
 
 void Stepper::bindInputs(BoundStep& step, std::size_t rows, std::size_t tokensPerRow, std::size_t logitsRows) {
@@ -219,9 +228,11 @@ void Stepper::bindInputs(BoundStep& step, std::size_t rows, std::size_t tokensPe
   const auto shared = [&](std::size_t offset, ElementType type, const std::vector<std::int64_t>& shape) {
     return session_.deviceTensor(inputs_.graphSide(offset), type, shape);
   };
-  const InputOffsets at(tokens_);
+  const InputOffsets at(tokens_, limits_.rows);
   bind(GraphNames::inputIds, shared(at.ids, ElementType::int64, {dim(rows), dim(tokensPerRow)}));
   bind(GraphNames::positionIds, shared(at.positions, ElementType::int64, {dim(rows), dim(tokensPerRow)}));
+  if (device_ == nullptr)
+    bind(GraphNames::kvRows, shared(at.kvRows, ElementType::int32, {dim(rows)}));
   bind(GraphNames::seqlensK, shared(at.seqlens, ElementType::int32, {dim(rows)}));
   bind(GraphNames::totalSequenceLength, session_.tensor(&totalSequenceLength_, ElementType::int32, {}));
   bind(GraphNames::logitsIndex, shared(at.logitsIndex, ElementType::int64, {dim(logitsRows)}));

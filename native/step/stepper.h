@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "../kv/kv_store.h"
@@ -39,7 +41,7 @@ struct ChunkInput {
   bool hidden = false;
 };
 
-/** The most of a step. */
+/** The most of a step. The KV store has as many rows. */
 struct StepLimits {
   std::size_t rows;
   std::size_t logitsRows;
@@ -73,7 +75,7 @@ class Stepper {
   const float* hidden(std::size_t count);
 
  private:
-  /** The K and V of neighbouring rows, all layers. The graph reads and updates them where they are. */
+  /** The K and V of neighbouring places, all layers. The graph reads and updates them where they are. */
   struct KvTensors {
     std::vector<Handle<OrtValue>> keys, values;  // [layers] of [count, heads, capacity, headSize]
   };
@@ -81,7 +83,6 @@ class Stepper {
   struct BoundStep {
     Binding binding;
     std::vector<Handle<OrtValue>> tensors;
-    KvTensors kv;
     int cudaGraph = Session::noGraph;
   };
 
@@ -91,7 +92,7 @@ class Stepper {
   void followKv();
   void fetch(StepBuffer& buffer, std::size_t offset, std::size_t bytes);
   BoundStep& decodeStep(std::size_t rows);
-  KvTensors kvTensors(std::size_t firstRow, std::size_t count) const;
+  const KvTensors& kvTensors(std::size_t firstRow, std::size_t count);
   void bindInputs(BoundStep& step, std::size_t rows, std::size_t tokensPerRow, std::size_t logitsRows);
   void bindLogits(BoundStep& step, std::size_t rows);
   void bindHidden(BoundStep& step, std::size_t tokens);
@@ -108,7 +109,7 @@ class Stepper {
   GraphNames names_;
 
   std::size_t tokens_;  // the most of a step
-  StepBuffer inputs_;   // ids, positions, logits index: [tokens_] int64 each; seqlens: [limits_.rows] int32
+  StepBuffer inputs_;   // ids, positions, logits index: [tokens_] int64 each; seqlens, KV rows: [limits_.rows] int32
   std::int32_t totalSequenceLength_ = 0;  // stays on the host: the graph's kernels read it there
   std::optional<StepBuffer> logits_;      // [limits_.logitsRows, V] float32
   std::optional<StepBuffer> candidates_;  // of K rows: tokens [K, C] int32, logits [K, C] float32, logprob [K] float32
@@ -121,7 +122,7 @@ class Stepper {
   std::size_t kvCapacity_ = 0;                           // positions that every block has
   int cudaGraphs_ = 0;                                   // numbers given
   std::vector<std::unique_ptr<BoundStep>> decodeSteps_;  // by number of rows, made on first use
-  std::vector<std::unique_ptr<KvTensors>> rowTensors_;   // by row, made on first use
+  std::map<std::pair<std::size_t, std::size_t>, KvTensors> kvTensors_;  // by first place and count, made on first use
 };
 
 }  // namespace inhouse

@@ -61,11 +61,19 @@ export interface AddonState {
   readonly inUse: boolean;
   /** The addon's file, or why there is none. */
   readonly detail: string;
+  /** Who multiplies matrices of 8 and 4 bits: the addon, by these instructions of the processor, or ONNX Runtime. */
+  readonly quantizedProducts: string;
 }
 
 export function addonState(): AddonState {
   const native = nativeAddon();
-  return native.loaded ? { inUse: true, detail: native.file } : { inUse: false, detail: native.reason };
+  if (!native.loaded) return { inUse: false, detail: native.reason, quantizedProducts: 'ONNX Runtime' };
+  const { productKernel } = native.addon;
+  return {
+    inUse: true,
+    detail: native.file,
+    quantizedProducts: productKernel === undefined ? 'ONNX Runtime' : `own kernel, ${productKernel}`,
+  };
 }
 
 /** Loads the embedded model and generates a few tokens: what has to work, works. */

@@ -30,6 +30,7 @@ function describe(report: DoctorReport): string {
     ['node', `${node.version} on ${node.platform} ${node.arch}`],
     ['runtime', runtime === null ? 'not installed' : `ONNX Runtime ${runtime.version}`],
     ['library', runtime?.file ?? 'missing'],
+    ['INT8, INT4', addon.quantizedProducts],
     ['runner', addon.inUse ? `native, ${addon.detail}` : `portable: ${addon.detail}`],
     ...each('provider', report.providers.map(describeProvider)),
     ['self-test', describeSelfTest(selfTest)],

@@ -8,19 +8,20 @@ import { type GraphWriter, MICROSOFT } from './writer.js';
 /** Adds a layer's attention: `qkv` is [B, S, 3 * D], queries, keys and values side by side; `output` is [B, S, D]. */
 export type AttentionWriter = (layer: number, qkv: string, output: string) => void;
 
-/** Our own operator, which leaves nothing to put out: the new keys and values are where they belong. KV [B, N, P, H]. */
+/** Our own operator, which leaves nothing to put out: the new keys and values are where they belong. KV [R, N, P, H]. */
 export function cachedAttention(
   writer: GraphWriter,
   { heads, headSize, attentionScales }: Gpt2Config,
   elementType: DataType,
 ): AttentionWriter {
   writer.function(CACHED_ATTENTION);
+  writer.input(io.kvRows, DataType.int32, ['B']);
   return (layer, qkv, output) => {
     const past = [io.pastKey(layer), io.pastValue(layer)];
-    for (const name of past) writer.input(name, elementType, ['B', heads, 'P', headSize]);
+    for (const name of past) writer.input(name, elementType, ['R', heads, 'P', headSize]);
     writer.node(
       CACHED_ATTENTION.name,
-      [qkv, ...past, io.seqlensK, io.totalSequenceLength],
+      [qkv, ...past, io.kvRows, io.seqlensK, io.totalSequenceLength],
       [output],
       { num_heads: heads, scale: { float: attentionScales[layer]! } },
       INHOUSE,

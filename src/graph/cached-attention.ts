@@ -9,13 +9,14 @@ import { MICROSOFT } from './writer.js';
 export const INHOUSE = 'inhouse';
 
 /**
- * Inputs: qkv [B, S, 3 * D], key and value cache [B, N, P, H], seqlens_k [B], total_sequence_length, as in io.ts.
+ * Inputs: qkv [B, S, 3 * D], key and value cache [R, N, P, H], kv_rows [B], seqlens_k [B], total_sequence_length, as in
+ * io.ts. The function ignores kv_rows: it takes the first B rows.
  * Output: [B, S, D].
  */
 export const CACHED_ATTENTION: FunctionProto = {
   domain: INHOUSE,
   name: 'CachedAttention',
-  input: ['qkv', 'keys', 'values', 'seqlens_k', 'total_sequence_length'],
+  input: ['qkv', 'keys', 'values', 'kv_rows', 'seqlens_k', 'total_sequence_length'],
   output: ['attention'],
   attribute: ['num_heads', 'scale'],
   node: [

@@ -1,6 +1,6 @@
 // The names of the graph's inputs and outputs: the only thing a runner needs to know about a graph.
 // B rows, S new tokens per row, N heads, H head size, D = N * H, V vocabulary, K wanted rows of logits, C candidates.
-// P is the capacity of the KV buffers passed in, T = max(P, total_sequence_length).
+// R rows of KV buffers, of which the step needs B; P is their capacity, T = max(P, total_sequence_length).
 // Which of them a graph has, and the type of KV, is for its form (form.ts) to say.
 
 /** How a graph wants the keys and values of a layer. */
@@ -17,11 +17,16 @@ export const io = {
   positionIds: 'position_ids',
   /** int32 [B]: valid KV positions after this step, minus one. */
   seqlensK: 'seqlens_k',
+  /**
+   * int32 [B], on the CPU: where each row's KV lies among the R of the buffers. ONNX Runtime's own operators know nothing
+   * of it: a session without ours needs 0..B-1.
+   */
+  kvRows: 'kv_rows',
   /** int32 scalar: the largest number of valid KV positions after this step. */
   totalSequenceLength: 'total_sequence_length',
   /** int64 [K]: which of the B * S flattened hidden rows to project onto the vocabulary. May be empty. */
   logitsIndex: 'logits_index',
-  /** [B, N, P, H] or [B, P, D]: see KvForm. */
+  /** [R, N, P, H] on the CPU, else [B, N, P, H] or [B, P, D]: see KvForm. */
   pastKey: (layer: number) => `past_key_values.${layer}.key`,
   pastValue: (layer: number) => `past_key_values.${layer}.value`,
 

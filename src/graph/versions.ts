@@ -9,7 +9,7 @@ export interface GraphVersions {
 }
 
 /** Raise it when the same checkpoint and precision should give a different graph or different weights. */
-const GRAPH_VERSION = 4;
+const GRAPH_VERSION = 5;
 
 /** Those of this installation. */
 export function graphVersions(): GraphVersions {

@@ -45,7 +45,7 @@ const HEALTHY: DoctorFacts = {
   version: '1.0.0',
   node: { version: 'v20.0.0', platform: 'linux', arch: 'x64' },
   runtime: { version: '1.0.0', folder: '/runtime', file: '/runtime/library', problem: null },
-  addon: { inUse: true, detail: '/addon' },
+  addon: { inUse: true, detail: '/addon', quantizedProducts: 'ONNX Runtime' },
   providers: [{ name: 'cpu', bundled: true, loads: true, reason: null }],
   cuda: null,
   selfTest: { ok: true, loadMs: 1, generateMs: 1, tokens: 4 },
@@ -90,7 +90,7 @@ describe('what is a problem', () => {
 });
 
 it('says that the portable runner is used, and how to have the other', () => {
-  const [note] = notesOf({ ...HEALTHY, addon: { inUse: false, detail: 'no compiler' } });
+  const [note] = notesOf({ ...HEALTHY, addon: { ...HEALTHY.addon, inUse: false, detail: 'no compiler' } });
   expect(note).toMatch(/portable runner.*build-native/);
 });
 

@@ -103,6 +103,8 @@ export interface GpuStatistics {
 
 export interface Addon {
   readonly Runner: new (options: AddonRunnerOptions) => AddonRunner;
+  /** The processor's instructions that products of 8 and 4 bits use; undefined where they are left to ONNX Runtime. */
+  readonly productKernel?: string;
   processMemory(): ProcessMemory;
   /** Reads below `root`, which ends with a slash. */
   cgroupMemoryLimit(root: string): number | undefined;

@@ -109,6 +109,10 @@ export class GraphSession {
     const feeds: Record<string, ort.Tensor> = {
       [io.inputIds]: int64(tokens.flat(), [rows, newTokens]),
       [io.positionIds]: int64(positions, [rows, newTokens]),
+      [io.kvRows]: int32(
+        past.map((_, row) => row),
+        [rows],
+      ),
       [io.seqlensK]: int32(
         past.map((length) => length + newTokens - 1),
         [rows],
