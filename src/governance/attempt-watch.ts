@@ -7,9 +7,18 @@ import type { Clock } from './clock.js';
 const GRACE_MS = 1000;
 const PERIOD_MS = 500;
 
-interface Watched {
-  readonly dueMs: number;
-  giveUp(): void;
+class Watched {
+  constructor(
+    readonly timeoutMs: number,
+    readonly dueMs: number,
+    readonly reject: (error: TimeoutError) => void,
+  ) {}
+
+  giveUp(): void {
+    const { timeoutMs } = this;
+    const message = `No answer within ${timeoutMs} ms.`;
+    this.reject(new TimeoutError('INHOUSE_TIMEOUT', message, { details: { timeoutMs } }));
+  }
 }
 
 export class AttemptWatch {
@@ -27,13 +36,7 @@ export class AttemptWatch {
    */
   within<T>(timeoutMs: number, attempt: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const watched: Watched = {
-        dueMs: this.#clock.monotonic() + timeoutMs + GRACE_MS,
-        giveUp: () => {
-          const message = `No answer within ${timeoutMs} ms.`;
-          reject(new TimeoutError('INHOUSE_TIMEOUT', message, { details: { timeoutMs } }));
-        },
-      };
+      const watched = new Watched(timeoutMs, this.#clock.monotonic() + timeoutMs + GRACE_MS, reject);
       this.#underWay.add(watched);
       this.#timer ??= setInterval(() => this.check(), PERIOD_MS).unref();
       attempt.then(

@@ -74,15 +74,6 @@ export class OperationSpan {
     this.#provider = facts.provider;
   }
 
-  /** What is known of the call from its beginning. */
-  describe(attributes: SpanAttributes): void {
-    try {
-      this.#span.setAttributes(attributes);
-    } catch (error) {
-      this.#facts.faults.record('span', error);
-    }
-  }
-
   /** Makes this span the parent of what happens inside `work`. */
   run<T>(work: () => T): T {
     return otel!.context.with(otel!.trace.setSpan(otel!.context.active(), this.#span), work);

@@ -1,6 +1,6 @@
 // Starts the span of a governed call, or does not: whether it is sampled, under which name, with what it begins with.
 // What happens on it then is operation-span.ts. Nothing here ever throws into a call; what fails is counted.
-import type { Context, Tracer, TracerProvider } from '@opentelemetry/api';
+import type { Context, Span, Tracer, TracerProvider } from '@opentelemetry/api';
 import type { EmbedRequest, GenerationRequest } from '../../providers/provider.js';
 import type { Attributes } from '../attributes.js';
 import { type Clock, systemClock } from '../clock.js';
@@ -23,7 +23,7 @@ import {
   spanName,
 } from './names.js';
 import { OperationSpan } from './operation-span.js';
-import { addRequest, type SpanAttributes } from './request-attributes.js';
+import { describeRequest, type SpanAttributes } from './request-attributes.js';
 import { type ParentSpan, TelemetrySampler } from './sampling.js';
 
 /** A governed call, before anything was decided about it. */
@@ -120,7 +120,7 @@ export class SpanRecorder implements Recorder {
     const { name, keys, attributes } = this.#kindOf(start);
     const kind = start.kind === 'local' ? otel!.SpanKind.INTERNAL : otel!.SpanKind.CLIENT;
     // What a sampler may want to see; the SDK copies it twice more than what is set once the span is there.
-    const first = { ...attributes, [GEN_AI.requestModel]: request.model };
+    const first = Object.assign({}, attributes, { [GEN_AI.requestModel]: request.model });
     const span = tracer.startSpan(name, { kind, attributes: first }, context);
     if (!span.isRecording()) return undefined; // the SDK's own sampler
     const operation = new OperationSpan(span, {
@@ -132,7 +132,7 @@ export class SpanRecorder implements Recorder {
       clock: this.#clock,
       faults: this.#faults,
     });
-    operation.describe(this.#attributes(start, keys));
+    this.#describe(span, start, keys);
     return operation;
   }
 
@@ -156,21 +156,24 @@ export class SpanRecorder implements Recorder {
     return facts;
   }
 
-  #attributes(start: OperationStart, keys: ProviderKeys): SpanAttributes {
-    const { request, requestId, sessionId } = start;
-    const attributes: SpanAttributes = {};
-    for (const key in start.attributes) {
-      attributes[attributeKey(key)] = start.attributes[key] as SpanAttributes[string];
+  /** One by one: an object of them all would be made only to be copied. */
+  #describe(span: Span, start: OperationStart, keys: ProviderKeys): void {
+    const { attributes, request, requestId, sessionId } = start;
+    try {
+      for (const key in attributes) {
+        span.setAttribute(attributeKey(key), attributes[key] as SpanAttributes[string]);
+      }
+      span.setAttribute(GENOPS.timestamp, Math.floor(this.#clock.now() / 1000));
+      span.setAttribute(keys.model, request.model);
+      if (requestId !== undefined) span.setAttribute(GENOPS.requestId, requestId);
+      if (sessionId !== undefined) {
+        span.setAttribute(GENOPS.sessionId, sessionId);
+        span.setAttribute(GEN_AI.conversation, sessionId);
+      }
+      describeRequest(span, request, start.stream ?? false);
+    } catch (error) {
+      this.#faults.record('span', error);
     }
-    attributes[GENOPS.timestamp] = Math.floor(this.#clock.now() / 1000);
-    attributes[keys.model] = request.model;
-    if (requestId !== undefined) attributes[GENOPS.requestId] = requestId;
-    if (sessionId !== undefined) {
-      attributes[GENOPS.sessionId] = sessionId;
-      attributes[GEN_AI.conversation] = sessionId;
-    }
-    addRequest(attributes, request, start.stream ?? false);
-    return attributes;
   }
 }
 
