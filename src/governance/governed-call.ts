@@ -19,6 +19,7 @@ import {
   scopesOf,
 } from './call-facts.js';
 import { type GovernanceReport, rememberFailure } from './governance-report.js';
+import type { CostEntry } from './ledger.js';
 import { operationId } from './operation-id.js';
 import type { GovernanceParts } from './parts.js';
 import type { Attempt, Governed } from './pipeline.js';
@@ -232,21 +233,22 @@ export class GovernedCall {
     const costs = this.#costs;
     const costUsd = costs.totalUsd(cost);
     const infrastructureUsd = costs.infrastructureUsd(cost);
-    const alerts = settle(this.#parts, {
+    const entry: CostEntry = {
+      type: 'cost',
       operationId: this.#operationId,
-      operation: PRICED_AS[this.#operation],
-      reservation,
-      scopes: this.#scopes,
-      sessionId: this.#sessionId,
-      provider,
-      model,
+      timeMs: this.#parts.clock.now(),
       costUsd,
       infrastructureUsd,
+      provider,
+      model,
+      operation: PRICED_AS[this.#operation],
       promptTokens: costs.lostPromptTokens + usage.promptTokens,
       completionTokens: costs.lostCompletionTokens + usage.completionTokens,
       durationMs: this.#elapsedMs(),
-      result,
-    });
+      success: result !== undefined,
+      scopes: this.#scopes,
+    };
+    const alerts = settle(this.#parts, { entry, reservation, sessionId: this.#sessionId, result });
     this.#span?.cost({ totalUsd: costUsd, infrastructureUsd, type: cost?.type });
     this.#span?.reconciled({
       actualUsd: costUsd,

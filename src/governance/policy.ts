@@ -121,16 +121,12 @@ export class PolicyEngine {
    * Decides in order, tells `observe` each decision, and stops at the first that does not let the call through.
    * @throws PolicyViolationError `INHOUSE_POLICY_BLOCKED`, `_MODEL_DENIED` or `_RATE_LIMITED`
    */
-  enforce(input: PolicyInput, observe?: (decision: PolicyDecision) => void): readonly PolicyDecision[] {
-    if (this.#entries.size === 0) return NO_DECISIONS;
-    const decisions: PolicyDecision[] = [];
+  enforce(input: PolicyInput, observe?: (decision: PolicyDecision) => void): void {
     for (const entry of this.#entries.values()) {
       const decision = decide(entry, input, true);
-      decisions.push(decision);
       observe?.(decision);
       if (stops(decision)) throw violation(decision);
     }
-    return decisions;
   }
 
   /** What one policy would decide. Counts nothing. A policy that does not exist allows. */

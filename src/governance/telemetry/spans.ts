@@ -22,7 +22,7 @@ import {
   type SpanNaming,
   spanName,
 } from './names.js';
-import { OperationSpan } from './operation-span.js';
+import { OperationSpan, type SpanFacts } from './operation-span.js';
 import { describeRequest, type SpanAttributes } from './request-attributes.js';
 import { type ParentSpan, TelemetrySampler } from './sampling.js';
 
@@ -66,10 +66,11 @@ export interface Recorder {
 }
 
 /** What all spans of one provider and kind of operation have in common. */
-interface SpanKindFacts {
+interface SpanKind extends SpanFacts {
   readonly name: string;
-  readonly keys: ProviderKeys;
   readonly attributes: SpanAttributes;
+  /** `attributes` and the model of the call before, which is that of most calls. */
+  first: SpanAttributes;
 }
 
 /** For `telemetryEnabled: false`. */
@@ -83,7 +84,7 @@ export class SpanRecorder implements Recorder {
   readonly #clock: Clock;
   readonly #faults: TelemetryFaults;
   readonly #given: TracerProvider | undefined;
-  readonly #kinds = new Map<string, Map<Operation, SpanKindFacts>>();
+  readonly #kinds = new Map<string, Map<Operation, SpanKind>>();
 
   constructor(options: SpanOptions = {}) {
     this.#sampler = options.sampler ?? new TelemetrySampler();
@@ -116,28 +117,22 @@ export class SpanRecorder implements Recorder {
   }
 
   #open(tracer: Tracer, context: Context, start: OperationStart): OperationSpan | undefined {
-    const { provider, request } = start;
-    const { name, keys, attributes } = this.#kindOf(start);
+    const { request } = start;
+    const facts = this.#kindOf(start);
     const kind = start.kind === 'local' ? otel!.SpanKind.INTERNAL : otel!.SpanKind.CLIENT;
     // What a sampler may want to see; the SDK copies it twice more than what is set once the span is there.
-    const first = Object.assign({}, attributes, { [GEN_AI.requestModel]: request.model });
-    const span = tracer.startSpan(name, { kind, attributes: first }, context);
+    if (facts.first[GEN_AI.requestModel] !== request.model) {
+      facts.first = { ...facts.attributes, [GEN_AI.requestModel]: request.model };
+    }
+    const span = tracer.startSpan(facts.name, { kind, attributes: facts.first }, context);
     if (!span.isRecording()) return undefined; // the SDK's own sampler
-    const operation = new OperationSpan(span, {
-      provider,
-      request,
-      keys,
-      content: this.#content,
-      serviceLevel: this.#serviceLevel,
-      clock: this.#clock,
-      faults: this.#faults,
-    });
-    this.#describe(span, start, keys);
+    const operation = new OperationSpan(span, request, facts);
+    this.#describe(span, start, facts.keys);
     return operation;
   }
 
-  #kindOf({ provider, operation }: OperationStart): SpanKindFacts {
-    const kinds = this.#kinds.get(provider) ?? new Map<Operation, SpanKindFacts>();
+  #kindOf({ provider, operation }: OperationStart): SpanKind {
+    const kinds = this.#kinds.get(provider) ?? new Map<Operation, SpanKind>();
     this.#kinds.set(provider, kinds);
     const known = kinds.get(operation);
     if (known !== undefined) return known;
@@ -151,9 +146,19 @@ export class SpanRecorder implements Recorder {
       [GEN_AI.operation]: GEN_AI_OPERATION[operation],
       [GEN_AI.provider]: provider,
     };
-    const facts = { name, keys, attributes };
-    kinds.set(operation, facts);
-    return facts;
+    const kind = {
+      name,
+      attributes,
+      first: attributes,
+      provider,
+      keys,
+      content: this.#content,
+      serviceLevel: this.#serviceLevel,
+      clock: this.#clock,
+      faults: this.#faults,
+    };
+    kinds.set(operation, kind);
+    return kind;
   }
 
   /** One by one: an object of them all would be made only to be copied. */
