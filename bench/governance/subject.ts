@@ -89,7 +89,7 @@ export const WIDE_ADMISSION = { maxConcurrent: 100_000, maxQueueSize: 100_000 };
 /** Every concern at work in each call, and none of them ever stopping one. */
 export function everythingOn(
   mode: 'advisory' | 'enforced' | 'strict',
-  sdk: Pick<Counting, 'tracerProvider' | 'meterProvider'>,
+  sdk: Pick<GovernOptions, 'tracerProvider' | 'meterProvider'>,
 ): GovernOptions {
   return {
     attributes: EIGHT_ATTRIBUTES,

@@ -7,14 +7,27 @@ import type { Clock } from './clock.js';
 const GRACE_MS = 1000;
 const PERIOD_MS = 500;
 
-interface Watched {
-  readonly dueMs: number;
-  giveUp(): void;
+class Watched {
+  /** In the list of those under way; -1 when it is not there any more. */
+  index = -1;
+
+  constructor(
+    readonly timeoutMs: number,
+    readonly dueMs: number,
+    readonly reject: (error: TimeoutError) => void,
+  ) {}
+
+  giveUp(): void {
+    const { timeoutMs } = this;
+    const message = `No answer within ${timeoutMs} ms.`;
+    this.reject(new TimeoutError('INHOUSE_TIMEOUT', message, { details: { timeoutMs } }));
+  }
 }
 
 export class AttemptWatch {
   readonly #clock: Clock;
-  readonly #underWay = new Set<Watched>();
+  /** In no order. Not a set, which makes itself anew after every few that come and go. */
+  readonly #underWay: Watched[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(clock: Clock) {
@@ -27,22 +40,16 @@ export class AttemptWatch {
    */
   within<T>(timeoutMs: number, attempt: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      const watched: Watched = {
-        dueMs: this.#clock.monotonic() + timeoutMs + GRACE_MS,
-        giveUp: () => {
-          const message = `No answer within ${timeoutMs} ms.`;
-          reject(new TimeoutError('INHOUSE_TIMEOUT', message, { details: { timeoutMs } }));
-        },
-      };
-      this.#underWay.add(watched);
+      const watched = new Watched(timeoutMs, this.#clock.monotonic() + timeoutMs + GRACE_MS, reject);
+      watched.index = this.#underWay.push(watched) - 1;
       this.#timer ??= setInterval(() => this.check(), PERIOD_MS).unref();
       attempt.then(
         (answer) => {
-          this.#underWay.delete(watched);
+          this.#forget(watched);
           resolve(answer);
         },
         (error) => {
-          this.#underWay.delete(watched);
+          this.#forget(watched);
           reject(error);
         },
       );
@@ -52,13 +59,24 @@ export class AttemptWatch {
   /** What the timer does. */
   check(): void {
     const now = this.#clock.monotonic();
-    for (const watched of this.#underWay) {
-      if (now <= watched.dueMs) continue;
-      this.#underWay.delete(watched);
+    const overdue = this.#underWay.filter(({ dueMs }) => now > dueMs);
+    for (const watched of overdue) {
+      this.#forget(watched);
       watched.giveUp();
     }
-    if (this.#underWay.size > 0) return;
+    if (this.#underWay.length > 0) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  /** Puts the last one in its place. */
+  #forget(watched: Watched): void {
+    const { index } = watched;
+    if (index < 0) return;
+    watched.index = -1;
+    const last = this.#underWay.pop()!;
+    if (last === watched) return;
+    this.#underWay[index] = last;
+    last.index = index;
   }
 }

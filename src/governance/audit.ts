@@ -1,6 +1,6 @@
 // The record of every decision in strict mode: who asked, what was decided, what it did to the books.
 // What was asked is kept as a hash: enough to prove it later, nothing to leak.
-import { createHash } from 'node:crypto';
+import * as crypto from 'node:crypto';
 import type { Clock } from './clock.js';
 
 export interface AuditDecision {
@@ -54,10 +54,18 @@ export class AuditTrail {
 
   record(decision: AuditDecision): AuditRecord {
     this.#sequence++;
+    const { requestId, result, reasonCode, actor, inputsHash, beforeUsd, afterUsd } = decision;
+    const time = new Date(this.#clock.now()).toISOString();
     const record = Object.freeze({
-      ...decision,
+      requestId,
+      result,
+      reasonCode,
+      actor,
+      inputsHash,
+      beforeUsd,
+      afterUsd,
       sequence: this.#sequence,
-      time: new Date(this.#clock.now()).toISOString(),
+      time,
     });
     this.#records.push(record);
     // Dropping in bulk keeps a call cheap.
@@ -73,7 +81,7 @@ export class AuditTrail {
 
 /** SHA-256 in hexadecimal of a request's JSON. */
 export function hashInputs(request: unknown): string {
-  return createHash('sha256')
-    .update(JSON.stringify(request) ?? '')
-    .digest('hex');
+  const json = JSON.stringify(request) ?? '';
+  // At once it takes half the time, but Node.js can only since 20.12.
+  return crypto.hash?.('sha256', json) ?? crypto.createHash('sha256').update(json).digest('hex');
 }

@@ -56,11 +56,10 @@ export class BudgetBook {
   }
 
   touchedBy(scopes: BudgetScopes): readonly Budget[] {
-    if (this.#scopes.length === 0) return this.#overall;
-    const budgets = [...this.#overall];
+    let budgets = this.#overall;
     for (const scope of this.#scopes) {
       const budget = this.find(scope, scopes[scope]);
-      if (budget) budgets.push(budget);
+      if (budget) budgets = budgets.concat(budget); // not pushed, which reserves room for many more
     }
     return budgets;
   }

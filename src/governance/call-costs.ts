@@ -145,9 +145,9 @@ export class CallCosts {
       choices: isEmbed(request) ? 1 : request.n,
       operation: this.#operation,
     });
-    const isUpperBound =
-      estimate.isUpperBound && counted !== undefined && provider.capabilities.exactTokenCounts;
-    return costTracking ? { ...estimate, isUpperBound } : { ...estimate, ...FREE };
+    const isExact = counted !== undefined && provider.capabilities.exactTokenCounts;
+    const bounded = isExact || !estimate.isUpperBound ? estimate : { ...estimate, isUpperBound: false };
+    return costTracking ? bounded : { ...bounded, ...FREE };
   }
 
   #tokensSoFar(): Tokens {

@@ -129,13 +129,16 @@ export class CallDecisions {
   }
 
   #decide(decision: PolicyDecision): void {
-    const { metrics, log } = this.#parts;
-    const { requestId, span } = this.#call;
     this.#made ??= [];
     this.#made.push(decision);
     this.#told = true;
-    span?.policyEvaluated(decision);
-    if (decision.result === 'ALLOWED') return;
+    this.#call.span?.policyEvaluated(decision);
+    if (decision.result !== 'ALLOWED') this.#count(decision);
+  }
+
+  #count(decision: PolicyDecision): void {
+    const { metrics, log } = this.#parts;
+    const { requestId } = this.#call;
     metrics?.policyViolation(decision.policy);
     log.warn('Policy decision', () => ({ requestId, ...decision }));
   }

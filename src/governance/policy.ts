@@ -121,16 +121,12 @@ export class PolicyEngine {
    * Decides in order, tells `observe` each decision, and stops at the first that does not let the call through.
    * @throws PolicyViolationError `INHOUSE_POLICY_BLOCKED`, `_MODEL_DENIED` or `_RATE_LIMITED`
    */
-  enforce(input: PolicyInput, observe?: (decision: PolicyDecision) => void): readonly PolicyDecision[] {
-    if (this.#entries.size === 0) return NO_DECISIONS;
-    const decisions: PolicyDecision[] = [];
+  enforce(input: PolicyInput, observe?: (decision: PolicyDecision) => void): void {
     for (const entry of this.#entries.values()) {
       const decision = decide(entry, input, true);
-      decisions.push(decision);
       observe?.(decision);
       if (stops(decision)) throw violation(decision);
     }
-    return decisions;
   }
 
   /** What one policy would decide. Counts nothing. A policy that does not exist allows. */
@@ -143,10 +139,7 @@ export class PolicyEngine {
   evaluateOutput(input: PolicyInput, output: string): readonly PolicyDecision[] {
     const decisions: PolicyDecision[] = [];
     for (const entry of this.#entries.values()) {
-      const { evaluator } = entry;
-      if (evaluator.after && isEnabled(entry)) {
-        decisions.push(decisionOn(entry, () => evaluator.after?.(input, output)));
-      }
+      if (entry.evaluator.after && isEnabled(entry)) decisions.push(decideOutput(entry, input, output));
     }
     return decisions;
   }
@@ -175,11 +168,22 @@ export function violation(decision: PolicyDecision): PolicyViolationError {
 
 function decide(entry: Entry, input: PolicyInput, counted: boolean): PolicyDecision {
   if (!isEnabled(entry)) return entry.allowed;
-  return decisionOn(entry, () => entry.evaluator.before(input, counted));
+  try {
+    return decisionOn(entry, entry.evaluator.before(input, counted));
+  } catch (error) {
+    return decisionOn(entry, faultOf(error));
+  }
 }
 
-function decisionOn(entry: Entry, evaluate: () => PolicyFinding | undefined): PolicyDecision {
-  const finding = findingOf(evaluate);
+function decideOutput(entry: Entry, input: PolicyInput, output: string): PolicyDecision {
+  try {
+    return decisionOn(entry, entry.evaluator.after?.(input, output));
+  } catch (error) {
+    return decisionOn(entry, faultOf(error));
+  }
+}
+
+function decisionOn(entry: Entry, finding: PolicyFinding | undefined): PolicyDecision {
   if (finding === undefined) return entry.allowed;
   const { reasonCode, reason, metadata = NO_METADATA } = finding;
   const { policy, enforcement: result } = entry;
@@ -189,14 +193,10 @@ function decisionOn(entry: Entry, evaluate: () => PolicyFinding | undefined): Po
 }
 
 /** A policy that cannot answer objects: letting calls through because of a fault would be no policy at all. */
-function findingOf(evaluate: () => PolicyFinding | undefined): PolicyFinding | undefined {
-  try {
-    return evaluate();
-  } catch (error) {
-    // Not the message: it may quote the prompt, and reasons leave the process.
-    const reason = `Its evaluation failed with ${error instanceof Error ? error.name : typeof error}`;
-    return { reasonCode: 'x_evaluation_failed', reason };
-  }
+function faultOf(error: unknown): PolicyFinding {
+  // Not the message: it may quote the prompt, and reasons leave the process.
+  const reason = `Its evaluation failed with ${error instanceof Error ? error.name : typeof error}`;
+  return { reasonCode: 'x_evaluation_failed', reason };
 }
 
 function isEnabled({ policy }: Entry): boolean {

@@ -1,26 +1,15 @@
 // Books what a call has spent: in its budgets, the ledger, the totals and its session, which agree because nothing runs
 // between them.
 import type { BudgetAlert, Reservation } from './budget.js';
-import type { BudgetScopes } from './budget-definition.js';
+import type { CostEntry } from './ledger.js';
 import type { GovernanceParts } from './parts.js';
-import type { PricedOperation } from './pricing/cost.js';
 import { showUsd } from './usd.js';
 
 export interface Settlement {
-  /** Unique for ever: unlike a request's id never chosen by a caller. */
-  readonly operationId: string;
-  readonly operation: PricedOperation;
+  /** Its operation's id is unlike a request's never chosen by a caller. */
+  readonly entry: CostEntry;
   readonly reservation: Reservation;
-  readonly scopes: BudgetScopes;
   readonly sessionId: string | undefined;
-  /** Who served it: behind a router, another than was called. */
-  readonly provider: string;
-  readonly model: string;
-  readonly costUsd: number;
-  readonly infrastructureUsd: number | undefined;
-  readonly promptTokens: number;
-  readonly completionTokens: number;
-  readonly durationMs: number;
   /** Undefined where the call failed. */
   readonly result: unknown;
 }
@@ -30,39 +19,23 @@ const NEARLY_USED = 0.8;
 
 /** Returns the alerts that budgets gave. Never throws: amounts and counts were checked where they came in. */
 export function settle(parts: GovernanceParts, spent: Settlement): readonly BudgetAlert[] {
-  const { budgets, ledger, totals, sessions, clock } = parts;
-  const { operationId, operation, provider, model, costUsd, infrastructureUsd, result } = spent;
-  const { promptTokens, completionTokens, scopes, sessionId, durationMs } = spent;
-  const success = result !== undefined;
-  const timeMs = clock.now();
+  const { budgets, ledger, totals, sessions } = parts;
+  const { entry, sessionId, result } = spent;
+  const { model, costUsd, promptTokens, completionTokens } = entry;
   const alerts = budgets.settle(spent.reservation, costUsd);
-  ledger.append({
-    type: 'cost',
-    operationId,
-    timeMs,
-    costUsd,
-    infrastructureUsd,
-    provider,
-    model,
-    operation,
-    promptTokens,
-    completionTokens,
-    durationMs,
-    success,
-    scopes,
-  });
+  ledger.append(entry);
   totals.add({
-    provider,
+    provider: entry.provider,
     model,
-    operationType: operation,
+    operationType: entry.operation,
     costUsd,
-    infrastructureUsd,
+    infrastructureUsd: entry.infrastructureUsd,
     inputTokens: promptTokens,
     outputTokens: completionTokens,
-    timeMs,
-    durationMs,
-    customer: scopes.customer,
-    success,
+    timeMs: entry.timeMs,
+    durationMs: entry.durationMs,
+    customer: entry.scopes.customer,
+    success: entry.success,
   });
   if (sessionId !== undefined) {
     sessions.record(sessionId, { costUsd, model, totalTokens: promptTokens + completionTokens, result });

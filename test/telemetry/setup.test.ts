@@ -1,7 +1,8 @@
 import { context, metrics, trace } from '@opentelemetry/api';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { InvalidInputError } from '#inhouse/errors.js';
-import { type CallMeasurement, GovernanceMetrics } from '#inhouse/governance/telemetry/metrics.js';
+import type { CallMeasurement } from '#inhouse/governance/telemetry/distributions.js';
+import { GovernanceMetrics } from '#inhouse/governance/telemetry/metrics.js';
 import { SpanRecorder } from '#inhouse/governance/telemetry/spans.js';
 import {
   setupTelemetry,

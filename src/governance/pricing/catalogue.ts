@@ -4,9 +4,10 @@ import {
   type Cost,
   type CostEstimate,
   type CostType,
+  inputCost,
+  outputCost,
   type PricedOperation,
   ratioCost,
-  tokenCost,
 } from './cost.js';
 import { GPT2_PRICES, GPT2_PROVIDER, gpt2Fallback } from './gpt2.js';
 import {
@@ -181,7 +182,9 @@ export class PricingCatalogue {
     outputTokens: number,
     infrastructureUsd: number | undefined,
   ): Cost {
-    const { inputUsd, outputUsd, tokenUsd } = tokenCost(price, inputTokens, outputTokens, call.operation);
+    const inputUsd = inputCost(price, inputTokens, call.operation ?? 'completion');
+    const outputUsd = outputCost(price, outputTokens);
+    const tokenUsd = inputUsd + outputUsd;
     const byInfrastructure = this.#charge === 'infrastructure' && infrastructureUsd !== undefined;
     return {
       model: price.model,

@@ -37,21 +37,20 @@ export interface CostEstimate extends Cost {
 /** Embedding input may have a price of its own. */
 export type PricedOperation = 'completion' | 'chat' | 'embedding';
 
-export function tokenCost(
-  price: ModelPrice,
-  inputTokens: number,
-  outputTokens: number,
-  operation: PricedOperation = 'completion',
-): TokenCost {
-  requireAmount('cost', 'inputTokens', inputTokens);
-  requireAmount('cost', 'outputTokens', outputTokens);
-  const inputPrice =
+/** USD of what is read. */
+export function inputCost(price: ModelPrice, tokens: number, operation: PricedOperation): number {
+  requireAmount('cost', 'inputTokens', tokens);
+  const perMillion =
     operation === 'embedding' && price.embeddingCostPerMillion !== undefined
       ? price.embeddingCostPerMillion
       : price.inputCostPerMillion;
-  const inputUsd = (inputTokens * inputPrice) / 1e6;
-  const outputUsd = (outputTokens * price.outputCostPerMillion) / 1e6;
-  return { inputUsd, outputUsd, tokenUsd: inputUsd + outputUsd };
+  return (tokens * perMillion) / 1e6;
+}
+
+/** USD of what is written. */
+export function outputCost(price: ModelPrice, tokens: number): number {
+  requireAmount('cost', 'outputTokens', tokens);
+  return (tokens * price.outputCostPerMillion) / 1e6;
 }
 
 /**
@@ -62,7 +61,9 @@ export function ratioCost(price: ModelPrice, tokens: number, ratio = 0.3): Token
   const expected = rule.number(0, 1)(ratio);
   if (expected) throw invalidOption('cost', 'inputOutputRatio', ratio, expected);
   const inputTokens = tokens * ratio;
-  return tokenCost(price, inputTokens, tokens - inputTokens);
+  const inputUsd = inputCost(price, inputTokens, 'completion');
+  const outputUsd = outputCost(price, tokens - inputTokens);
+  return { inputUsd, outputUsd, tokenUsd: inputUsd + outputUsd };
 }
 
 /** USD for (training * epochs + validation) tokens; four times the input price where the provider names none. */

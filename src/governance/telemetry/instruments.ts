@@ -24,6 +24,8 @@ export class Instruments {
   readonly perChunk: Histogram;
   readonly firstToken: Histogram;
   readonly perToken: Histogram;
+  /** Called when the SDK collects, before it reads distributions. */
+  onCollect: (() => void) | undefined;
   readonly #meter: Meter;
   readonly #totals: Totals;
   readonly #providerLatency = new Map<string, Histogram>();
@@ -95,6 +97,7 @@ export class Instruments {
 
   #observe(definition: MetricDefinition, points: () => Iterable<Point>): void {
     observable(this.#meter, definition).addCallback((result) => {
+      this.onCollect?.();
       for (const [labels, value] of points()) result.observe(value, labels);
     });
   }

@@ -1,27 +1,14 @@
 // Metrics of governed calls, of every one, sampled or not. Sums are kept here and read by the SDK when it collects; only
-// distributions are handed over call by call. Without an SDK a call costs a few additions.
-import type { MeterProvider } from '@opentelemetry/api';
-import type { Timings, Usage } from '../../providers/provider.js';
+// distributions are handed over call by call, after the call. Without an SDK a call costs a few additions.
+import type { Meter, MeterProvider } from '@opentelemetry/api';
 import { type Clock, systemClock } from '../clock.js';
 import { otel } from './api.js';
+import { type CallMeasurement, Distributions } from './distributions.js';
 import { type TelemetryFaults, telemetryFaults } from './faults.js';
 import { Instruments, type Point } from './instruments.js';
-import { GEN_AI, SCOPE } from './names.js';
+import { SCOPE } from './names.js';
 import { errorType } from './redaction.js';
-import { type CallSeries, SeriesBook, type SeriesKey, Tally } from './series.js';
-
-/** A governed call that has ended. */
-export interface CallMeasurement extends SeriesKey {
-  readonly kind: 'local' | 'remote';
-  /** Of the whole governed call. */
-  readonly durationMs: number;
-  /** Of the provider, where it answered. */
-  readonly timings?: Timings | undefined;
-  readonly usage?: Usage | undefined;
-  readonly costUsd: number;
-  /** Why it failed. */
-  readonly error?: unknown;
-}
+import { SeriesBook, Tally } from './series.js';
 
 export interface MetricOptions {
   readonly clock?: Clock | undefined;
@@ -39,7 +26,7 @@ export class GovernanceMetrics {
   readonly #errors = new Tally();
   readonly #violations = new Tally();
   #provider: MeterProvider | undefined;
-  #instruments: Instruments | undefined;
+  #distributions: Distributions | undefined;
   #readMs: number;
   #callsRead = new Map<string, number>();
 
@@ -56,8 +43,7 @@ export class GovernanceMetrics {
       const series = this.#series.of(call);
       series.add(call.costUsd, call.usage, call.error !== undefined);
       if (call.error !== undefined) this.failure(call.provider, call.error);
-      const instruments = this.#current();
-      if (instruments !== undefined) record(instruments, series, call);
+      this.#current()?.add(series, call);
     } catch (error) {
       this.#faults.record('metric', error);
     }
@@ -74,21 +60,23 @@ export class GovernanceMetrics {
   }
 
   /** Those of the meter provider of the moment: it may be registered after this was made. */
-  #current(): Instruments | undefined {
+  #current(): Distributions | undefined {
     const provider = this.#given ?? otel?.metrics.getMeterProvider();
-    if (provider === this.#provider) return this.#instruments;
+    if (provider === this.#provider) return this.#distributions;
     this.#provider = provider;
     const meter = provider?.getMeter(SCOPE);
     const present = meter !== undefined && meter !== otel?.createNoopMeter();
-    this.#instruments = present
-      ? new Instruments(meter, {
-          series: this.#series,
-          errors: this.#errors,
-          violations: this.#violations,
-          throughput: () => this.#throughput(),
-        })
-      : undefined;
-    return this.#instruments;
+    this.#distributions = present ? new Distributions(this.#instruments(meter), this.#faults) : undefined;
+    return this.#distributions;
+  }
+
+  #instruments(meter: Meter): Instruments {
+    return new Instruments(meter, {
+      series: this.#series,
+      errors: this.#errors,
+      violations: this.#violations,
+      throughput: () => this.#throughput(),
+    });
   }
 
   /** Calls per second since the last reading. */
@@ -117,28 +105,4 @@ export function metricsOf(meterProvider: MeterProvider | undefined): GovernanceM
   const known = ofProviders.get(meterProvider) ?? new GovernanceMetrics({ meterProvider });
   ofProviders.set(meterProvider, known);
   return known;
-}
-
-function record(to: Instruments, series: CallSeries, call: CallMeasurement): void {
-  const { usage, timings, durationMs, error } = call;
-  const providerLatency = to.providerLatency(call.provider); // also makes known the provider's sums
-  const durationS = durationMs / 1000;
-  to.duration.record(durationS, series.byOperationType);
-  to.clientDuration.record(
-    durationS,
-    error === undefined ? series.genAi : { ...series.genAi, [GEN_AI.errorType]: errorType(error) },
-  );
-  if (usage !== undefined) {
-    to.tokenUsage.record(usage.promptTokens, series.genAiInput);
-    to.tokenUsage.record(usage.completionTokens, series.genAiOutput);
-  }
-  if (timings === undefined) return;
-  const workS = timings.totalMs / 1000;
-  to.latency.record(workS, series.byOperationType);
-  to.inferenceLatency.record(workS, series.byEngine);
-  providerLatency.record(workS, series.byTeam);
-  const { timeToFirstTokenMs: first, perTokenMs: each } = timings;
-  const local = call.kind === 'local'; // a local provider yields tokens, a remote one pieces of its own size
-  if (first !== undefined) (local ? to.firstToken : to.firstChunk).record(first / 1000, series.genAi);
-  if (each !== undefined) (local ? to.perToken : to.perChunk).record(each / 1000, series.genAi);
 }

@@ -22,9 +22,9 @@ import { errorText, errorType, redact } from './redaction.js';
 import type { SpanAttributes } from './request-attributes.js';
 import type { ServiceLevel } from './spans.js';
 
-export interface OperationFacts {
+/** What spans of one kind have in common. */
+export interface SpanFacts {
   readonly provider: string;
-  readonly request: GenerationRequest | EmbedRequest;
   readonly keys: ProviderKeys;
   readonly content: ContentCapture;
   readonly serviceLevel: ServiceLevel | undefined;
@@ -58,7 +58,8 @@ export interface Reconciliation {
 
 export class OperationSpan {
   readonly #span: Span;
-  readonly #facts: OperationFacts;
+  readonly #request: GenerationRequest | EmbedRequest;
+  readonly #facts: SpanFacts;
   readonly #startedMs: number;
   /** Index in DECISIONS of the gravest decision so far; -1 before the first. */
   #gravest = -1;
@@ -67,20 +68,12 @@ export class OperationSpan {
   #failure: string | undefined;
   #ended = false;
 
-  constructor(span: Span, facts: OperationFacts) {
+  constructor(span: Span, request: GenerationRequest | EmbedRequest, facts: SpanFacts) {
     this.#span = span;
+    this.#request = request;
     this.#facts = facts;
     this.#startedMs = facts.clock.monotonic();
     this.#provider = facts.provider;
-  }
-
-  /** What is known of the call from its beginning. */
-  describe(attributes: SpanAttributes): void {
-    try {
-      this.#span.setAttributes(attributes);
-    } catch (error) {
-      this.#facts.faults.record('span', error);
-    }
   }
 
   /** Makes this span the parent of what happens inside `work`. */
@@ -169,12 +162,12 @@ export class OperationSpan {
   }
 
   cost({ totalUsd, infrastructureUsd, type = 'token' }: CostFacts): void {
-    const { keys, request } = this.#facts;
+    const { keys } = this.#facts;
     const facts: SpanAttributes = {
       [GENOPS.cost.total]: totalUsd,
       [GENOPS.cost.currency]: CURRENCY,
       [GENOPS.cost.provider]: this.#provider,
-      [GENOPS.cost.model]: request.model,
+      [GENOPS.cost.model]: this.#request.model,
     };
     for (const key in facts) this.#set(key, facts[key]!);
     this.#set(GENOPS.cost.type, type);
@@ -257,7 +250,8 @@ export class OperationSpan {
   }
 
   #captureContent(completion: Completion): void {
-    const { request, content, faults } = this.#facts;
+    const { content, faults } = this.#facts;
+    const request = this.#request;
     try {
       const input = isEmbed(request) ? undefined : inputMessages(request, content);
       if (input !== undefined) this.#set(GEN_AI.inputMessages, input);

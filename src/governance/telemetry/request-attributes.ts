@@ -1,4 +1,5 @@
 // What of a request goes on its span: the settings, never the text. The text is content.ts, and off by default.
+import type { Span } from '@opentelemetry/api';
 import type { EmbedRequest, GenerationRequest, SamplingRequest } from '../../providers/provider.js';
 import { REQUEST_KEYS, REQUEST_STOP, REQUEST_STREAM } from './names.js';
 
@@ -7,9 +8,9 @@ export type SpanAttributes = Record<string, string | number | boolean | string[]
 
 const KEYS: ReadonlyMap<string, readonly (string | undefined)[]> = new Map(Object.entries(REQUEST_KEYS));
 
-/** Adds the settings that were given, under GenOps' and the GenAI conventions' keys. */
-export function addRequest(
-  attributes: SpanAttributes,
+/** Sets the settings that were given, under GenOps' and the GenAI conventions' keys. */
+export function describeRequest(
+  span: Span,
   request: GenerationRequest | EmbedRequest,
   stream: boolean,
 ): void {
@@ -18,11 +19,11 @@ export function addRequest(
     const value = settings[name as keyof typeof settings];
     const keys = value === undefined ? undefined : KEYS.get(name);
     if (keys === undefined) continue;
-    for (const key of keys) if (key !== undefined) attributes[key] = value as SpanAttributes[string];
+    for (const key of keys) if (key !== undefined) span.setAttribute(key, value as SpanAttributes[string]);
   }
   const { stop } = settings;
   if (stop !== undefined) {
-    for (const key of REQUEST_STOP) attributes[key] = typeof stop === 'string' ? [stop] : [...stop];
+    for (const key of REQUEST_STOP) span.setAttribute(key, typeof stop === 'string' ? [stop] : [...stop]);
   }
-  if (stream) for (const key of REQUEST_STREAM) attributes[key] = true;
+  if (stream) for (const key of REQUEST_STREAM) span.setAttribute(key, true);
 }

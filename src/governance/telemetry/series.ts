@@ -64,21 +64,37 @@ const OTHER = 'other';
 
 export class SeriesBook {
   readonly #series = new Map<string, CallSeries>();
+  /** That of the call before, which is that of most calls. */
+  #latest: CallSeries | undefined;
 
   values(): Iterable<CallSeries> {
     return this.#series.values();
   }
 
   of(key: SeriesKey): CallSeries {
+    if (this.#latest === undefined || !isOf(this.#latest, key)) this.#latest = this.#find(key);
+    return this.#latest;
+  }
+
+  #find(key: SeriesKey): CallSeries {
     const known = this.#series.get(name(key));
     if (known !== undefined) return known;
     if (this.#series.size >= MOST_SERIES && key.team !== OTHER) {
-      return this.of({ ...key, team: OTHER, model: OTHER });
+      return this.#find({ ...key, team: OTHER, model: OTHER });
     }
     const series = new CallSeries(key);
     this.#series.set(name(key), series);
     return series;
   }
+}
+
+function isOf(series: CallSeries, { operation, provider, model, team }: SeriesKey): boolean {
+  return (
+    series.operation === operation &&
+    series.provider === provider &&
+    series.model === model &&
+    series.team === team
+  );
 }
 
 function name({ operation, provider, model, team }: SeriesKey): string {

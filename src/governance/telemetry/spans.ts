@@ -1,6 +1,6 @@
 // Starts the span of a governed call, or does not: whether it is sampled, under which name, with what it begins with.
 // What happens on it then is operation-span.ts. Nothing here ever throws into a call; what fails is counted.
-import type { Context, Tracer, TracerProvider } from '@opentelemetry/api';
+import type { Context, Span, Tracer, TracerProvider } from '@opentelemetry/api';
 import type { EmbedRequest, GenerationRequest } from '../../providers/provider.js';
 import type { Attributes } from '../attributes.js';
 import { type Clock, systemClock } from '../clock.js';
@@ -22,8 +22,8 @@ import {
   type SpanNaming,
   spanName,
 } from './names.js';
-import { OperationSpan } from './operation-span.js';
-import { addRequest, type SpanAttributes } from './request-attributes.js';
+import { OperationSpan, type SpanFacts } from './operation-span.js';
+import { describeRequest, type SpanAttributes } from './request-attributes.js';
 import { type ParentSpan, TelemetrySampler } from './sampling.js';
 
 /** A governed call, before anything was decided about it. */
@@ -66,10 +66,11 @@ export interface Recorder {
 }
 
 /** What all spans of one provider and kind of operation have in common. */
-interface SpanKindFacts {
+interface SpanKind extends SpanFacts {
   readonly name: string;
-  readonly keys: ProviderKeys;
   readonly attributes: SpanAttributes;
+  /** `attributes` and the model of the call before, which is that of most calls. */
+  first: SpanAttributes;
 }
 
 /** For `telemetryEnabled: false`. */
@@ -83,7 +84,7 @@ export class SpanRecorder implements Recorder {
   readonly #clock: Clock;
   readonly #faults: TelemetryFaults;
   readonly #given: TracerProvider | undefined;
-  readonly #kinds = new Map<string, Map<Operation, SpanKindFacts>>();
+  readonly #kinds = new Map<string, Map<Operation, SpanKind>>();
 
   constructor(options: SpanOptions = {}) {
     this.#sampler = options.sampler ?? new TelemetrySampler();
@@ -116,28 +117,22 @@ export class SpanRecorder implements Recorder {
   }
 
   #open(tracer: Tracer, context: Context, start: OperationStart): OperationSpan | undefined {
-    const { provider, request } = start;
-    const { name, keys, attributes } = this.#kindOf(start);
+    const { request } = start;
+    const facts = this.#kindOf(start);
     const kind = start.kind === 'local' ? otel!.SpanKind.INTERNAL : otel!.SpanKind.CLIENT;
     // What a sampler may want to see; the SDK copies it twice more than what is set once the span is there.
-    const first = { ...attributes, [GEN_AI.requestModel]: request.model };
-    const span = tracer.startSpan(name, { kind, attributes: first }, context);
+    if (facts.first[GEN_AI.requestModel] !== request.model) {
+      facts.first = { ...facts.attributes, [GEN_AI.requestModel]: request.model };
+    }
+    const span = tracer.startSpan(facts.name, { kind, attributes: facts.first }, context);
     if (!span.isRecording()) return undefined; // the SDK's own sampler
-    const operation = new OperationSpan(span, {
-      provider,
-      request,
-      keys,
-      content: this.#content,
-      serviceLevel: this.#serviceLevel,
-      clock: this.#clock,
-      faults: this.#faults,
-    });
-    operation.describe(this.#attributes(start, keys));
+    const operation = new OperationSpan(span, request, facts);
+    this.#describe(span, start, facts.keys);
     return operation;
   }
 
-  #kindOf({ provider, operation }: OperationStart): SpanKindFacts {
-    const kinds = this.#kinds.get(provider) ?? new Map<Operation, SpanKindFacts>();
+  #kindOf({ provider, operation }: OperationStart): SpanKind {
+    const kinds = this.#kinds.get(provider) ?? new Map<Operation, SpanKind>();
     this.#kinds.set(provider, kinds);
     const known = kinds.get(operation);
     if (known !== undefined) return known;
@@ -151,26 +146,39 @@ export class SpanRecorder implements Recorder {
       [GEN_AI.operation]: GEN_AI_OPERATION[operation],
       [GEN_AI.provider]: provider,
     };
-    const facts = { name, keys, attributes };
-    kinds.set(operation, facts);
-    return facts;
+    const kind = {
+      name,
+      attributes,
+      first: attributes,
+      provider,
+      keys,
+      content: this.#content,
+      serviceLevel: this.#serviceLevel,
+      clock: this.#clock,
+      faults: this.#faults,
+    };
+    kinds.set(operation, kind);
+    return kind;
   }
 
-  #attributes(start: OperationStart, keys: ProviderKeys): SpanAttributes {
-    const { request, requestId, sessionId } = start;
-    const attributes: SpanAttributes = {};
-    for (const key in start.attributes) {
-      attributes[attributeKey(key)] = start.attributes[key] as SpanAttributes[string];
+  /** One by one: an object of them all would be made only to be copied. */
+  #describe(span: Span, start: OperationStart, keys: ProviderKeys): void {
+    const { attributes, request, requestId, sessionId } = start;
+    try {
+      for (const key in attributes) {
+        span.setAttribute(attributeKey(key), attributes[key] as SpanAttributes[string]);
+      }
+      span.setAttribute(GENOPS.timestamp, Math.floor(this.#clock.now() / 1000));
+      span.setAttribute(keys.model, request.model);
+      if (requestId !== undefined) span.setAttribute(GENOPS.requestId, requestId);
+      if (sessionId !== undefined) {
+        span.setAttribute(GENOPS.sessionId, sessionId);
+        span.setAttribute(GEN_AI.conversation, sessionId);
+      }
+      describeRequest(span, request, start.stream ?? false);
+    } catch (error) {
+      this.#faults.record('span', error);
     }
-    attributes[GENOPS.timestamp] = Math.floor(this.#clock.now() / 1000);
-    attributes[keys.model] = request.model;
-    if (requestId !== undefined) attributes[GENOPS.requestId] = requestId;
-    if (sessionId !== undefined) {
-      attributes[GENOPS.sessionId] = sessionId;
-      attributes[GEN_AI.conversation] = sessionId;
-    }
-    addRequest(attributes, request, start.stream ?? false);
-    return attributes;
   }
 }
 

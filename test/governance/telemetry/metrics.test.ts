@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ProviderError } from '#inhouse/errors.js';
+import type { CallMeasurement } from '#inhouse/governance/telemetry/distributions.js';
 import { TelemetryFaults } from '#inhouse/governance/telemetry/faults.js';
 import {
   GEN_AI_METRICS,
@@ -7,12 +8,7 @@ import {
   type MetricDefinition,
   providerMetrics,
 } from '#inhouse/governance/telemetry/metric-names.js';
-import {
-  type CallMeasurement,
-  GovernanceMetrics,
-  governanceMetrics,
-  metricsOf,
-} from '#inhouse/governance/telemetry/metrics.js';
+import { GovernanceMetrics, governanceMetrics, metricsOf } from '#inhouse/governance/telemetry/metrics.js';
 import { TelemetrySampler } from '#inhouse/governance/telemetry/sampling.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { metering } from '../../support/metering.js';
