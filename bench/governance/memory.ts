@@ -105,6 +105,7 @@ async function allocation(count: number): Promise<Row[]> {
     judged({
       ...facts,
       name: 'allocated by OpenTelemetry for it',
+      seed: undefined,
       ours: everything - own,
       reason: 'Spans, their export and histograms: not code of ours, so nothing is promised of it.',
     }),
