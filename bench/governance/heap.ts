@@ -35,16 +35,12 @@ export async function residentBytes(): Promise<number> {
 }
 
 interface ProfileNode {
-  readonly callFrame: { readonly url: string };
   readonly selfSize: number;
   readonly children: readonly ProfileNode[];
 }
 
-/**
- * Bytes that `run` allocates, garbage included, by V8's sampling profiler: an estimate, good over many calls. Functions
- * in files whose address holds `without` are left out; what V8 has inlined into others counts as theirs.
- */
-export async function allocatedBytes(run: () => Promise<void>, without?: string): Promise<number> {
+/** Bytes that `run` allocates, garbage included, by V8's sampling profiler: an estimate, good over many calls. */
+export async function allocatedBytes(run: () => Promise<void>): Promise<number> {
   const session = new Session();
   session.connect();
   try {
@@ -55,18 +51,12 @@ export async function allocatedBytes(run: () => Promise<void>, without?: string)
     });
     await run();
     const { profile } = await session.post('HeapProfiler.stopSampling');
-    return sizeOf(profile.head, without);
+    return sizeOf(profile.head);
   } finally {
     session.disconnect();
   }
 }
 
-/** Built-in functions have no address: they count as their caller's. */
-function sizeOf(node: ProfileNode, without: string | undefined, callerLeftOut = false): number {
-  const { url } = node.callFrame;
-  const leftOut = url === '' ? callerLeftOut : without !== undefined && url.includes(without);
-  return node.children.reduce(
-    (sum, child) => sum + sizeOf(child, without, leftOut),
-    leftOut ? 0 : node.selfSize,
-  );
+function sizeOf({ selfSize, children }: ProfileNode): number {
+  return children.reduce((sum, child) => sum + sizeOf(child), selfSize);
 }

@@ -67,7 +67,7 @@ export class CallDecisions {
     const { mode } = this.#call;
     if (mode === 'off' || policies.isEmpty) return;
     if (mode === 'advisory') {
-      for (const decision of policies.evaluate(this.#input())) this.#decide(asWarning(decision));
+      policies.observe(this.#input(), (decision) => this.#decide(asWarning(decision)));
     } else {
       policies.enforce(this.#input(), (decision) => this.#decide(decision));
     }

@@ -53,17 +53,32 @@ export interface CostTotalsSummary {
   readonly timeRange: { readonly fromMs: number; readonly toMs: number } | undefined;
 }
 
+/** What of a ledger's entry is counted. */
+interface CountedEntry {
+  readonly provider: string;
+  readonly model: string;
+  readonly operation: string;
+  readonly costUsd: number;
+  readonly infrastructureUsd?: number | undefined;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly timeMs: number;
+  readonly durationMs?: number | undefined;
+  readonly success?: boolean | undefined;
+  readonly scopes: { readonly customer?: string | undefined };
+}
+
 class Sums {
   readonly cost = new UsdSum();
   operations = 0;
   inputTokens = 0;
   outputTokens = 0;
 
-  add(record: CostRecord): void {
-    this.cost.add(record.costUsd);
+  add({ costUsd, promptTokens, completionTokens }: CountedEntry): void {
+    this.cost.add(costUsd);
     this.operations++;
-    this.inputTokens += record.inputTokens;
-    this.outputTokens += record.outputTokens;
+    this.inputTokens += promptTokens;
+    this.outputTokens += completionTokens;
   }
 
   share(): Share {
@@ -88,36 +103,47 @@ export class CostTotals {
 
   /** @throws InvalidInputError for a cost that is negative or not finite */
   add(record: CostRecord): void {
-    requireUsd('cost totals', 'costUsd', record.costUsd);
-    requireUsd('cost totals', 'infrastructureUsd', record.infrastructureUsd ?? 0);
-    this.#all.add(record);
-    this.#infrastructure.add(record.infrastructureUsd ?? 0);
-    sumsOf(this.#byProvider, record.provider).add(record);
-    sumsOf(mapOf(this.#byModel, record.provider), record.model).add(record);
-    sumsOf(this.#byOperation, record.operationType).add(record);
-    if (record.customer !== undefined) sumsOf(this.#byCustomer, record.customer).add(record);
-    if (record.success !== false) this.#successes++;
-    if (record.durationMs !== undefined) {
+    this.addEntry({
+      provider: record.provider,
+      model: record.model,
+      operation: record.operationType,
+      costUsd: record.costUsd,
+      infrastructureUsd: record.infrastructureUsd,
+      promptTokens: record.inputTokens,
+      completionTokens: record.outputTokens,
+      timeMs: record.timeMs,
+      durationMs: record.durationMs,
+      success: record.success,
+      scopes: record,
+    });
+  }
+
+  /** As `add`, of what a ledger takes. */
+  addEntry(entry: CountedEntry): void {
+    const { provider, infrastructureUsd = 0, durationMs, timeMs } = entry;
+    const { customer } = entry.scopes;
+    requireUsd('cost totals', 'costUsd', entry.costUsd);
+    requireUsd('cost totals', 'infrastructureUsd', infrastructureUsd);
+    this.#all.add(entry);
+    this.#infrastructure.add(infrastructureUsd);
+    sumsOf(this.#byProvider, provider).add(entry);
+    sumsOf(mapOf(this.#byModel, provider), entry.model).add(entry);
+    sumsOf(this.#byOperation, entry.operation).add(entry);
+    if (customer !== undefined) sumsOf(this.#byCustomer, customer).add(entry);
+    if (entry.success !== false) this.#successes++;
+    if (durationMs !== undefined) {
       this.#timed++;
-      this.#durationMs += record.durationMs;
+      this.#durationMs += durationMs;
     }
-    this.#fromMs = Math.min(this.#fromMs, record.timeMs);
-    this.#toMs = Math.max(this.#toMs, record.timeMs);
+    this.#fromMs = Math.min(this.#fromMs, timeMs);
+    this.#toMs = Math.max(this.#toMs, timeMs);
   }
 
   /** Adds the operations that a ledger remembers, and returns their number. `entries` are as `Ledger.load` returns them. */
   restore(entries: readonly LedgerEntry[]): number {
     const before = this.#all.operations;
     for (const entry of entries) {
-      if (entry.type !== 'cost') continue;
-      const { operation, promptTokens, completionTokens, scopes, ...facts } = entry;
-      this.add({
-        ...facts,
-        operationType: operation,
-        inputTokens: promptTokens,
-        outputTokens: completionTokens,
-        customer: scopes.customer,
-      });
+      if (entry.type === 'cost') this.addEntry(entry);
     }
     return this.#all.operations - before;
   }

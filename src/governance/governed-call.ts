@@ -8,7 +8,7 @@ import { hashInputs } from './audit.js';
 import { budgetExceeded, type Reservation } from './budget.js';
 import type { BudgetScopes } from './budget-definition.js';
 import { CallCosts } from './call-costs.js';
-import { CallDecisions, type GovernanceMode } from './call-decisions.js';
+import { CallDecisions, type DecidedCall, type GovernanceMode } from './call-decisions.js';
 import {
   attributesOf,
   type GovernedCallOptions,
@@ -36,24 +36,24 @@ const STRICT_FROM = 0.95;
 /** Who served a call, and with how many tokens. */
 type Served = Pick<Completion, 'provider' | 'model' | 'usage'>;
 
-export class GovernedCall {
+export class GovernedCall implements DecidedCall {
   readonly requestId: string;
   readonly attributes: Attributes;
+  readonly request: GovernedRequest;
+  readonly mode: GovernanceMode;
+  readonly costs: CallCosts;
+  readonly span: OperationSpan | undefined;
   /** What the provider is told. */
   readonly providerOptions: CallOptions;
   readonly decisions: CallDecisions;
-  readonly #costs: CallCosts;
   readonly #operationId: string;
   readonly #parts: GovernanceParts;
   readonly #operation: Operation;
-  readonly #request: GovernedRequest;
   readonly #sessionId: string | undefined;
-  readonly #mode: GovernanceMode;
   readonly #scopes: BudgetScopes;
   readonly #timeoutMs: number;
   readonly #startMs: number;
   readonly #startedMs: number;
-  readonly #span: OperationSpan | undefined;
 
   #reservation: Reservation | undefined;
   #ticket: number | undefined;
@@ -72,7 +72,7 @@ export class GovernedCall {
     const { clock, provider } = parts;
     this.#parts = parts;
     this.#operation = operationOf(method, request);
-    this.#request = request;
+    this.request = request;
     this.#startMs = clock.now();
     this.#startedMs = clock.monotonic();
     this.#operationId = operationId();
@@ -81,14 +81,14 @@ export class GovernedCall {
     this.attributes = attributesOf(parts, options);
     this.#scopes = scopesOf(provider.name, this.attributes);
     const { customer } = this.#scopes;
-    this.#mode = parts.enabled ? (parts.tenants.settings(customer)?.policy ?? parts.policy) : 'off';
+    this.mode = parts.enabled ? (parts.tenants.settings(customer)?.policy ?? parts.policy) : 'off';
     this.#timeoutMs = options?.timeoutMs ?? parts.requestTimeoutMs;
     this.providerOptions = {
       signal: options?.signal,
       timeoutMs: this.#timeoutMs,
       tenant: options?.tenant ?? customer,
     };
-    this.#span = parts.recorder.start({
+    this.span = parts.recorder.start({
       operation: this.#operation,
       provider: provider.name,
       kind: provider.kind,
@@ -98,15 +98,8 @@ export class GovernedCall {
       requestId: this.requestId,
       sessionId: this.#sessionId,
     });
-    this.#costs = new CallCosts(parts, PRICED_AS[this.#operation], request);
-    this.decisions = new CallDecisions(parts, {
-      requestId: this.requestId,
-      attributes: this.attributes,
-      request,
-      costs: this.#costs,
-      mode: this.#mode,
-      span: this.#span,
-    });
+    this.costs = new CallCosts(parts, PRICED_AS[this.#operation], request);
+    this.decisions = new CallDecisions(parts, this);
   }
 
   /** @throws CircuitOpenError while the provider is given time to recover */
@@ -121,9 +114,9 @@ export class GovernedCall {
 
   /** Holds the estimate in every budget that the call touches. @throws BudgetExceededError unless the mode is advisory */
   reserve(): void {
-    const mode = this.#mode;
+    const mode = this.mode;
     const force = mode === 'off' || mode === 'advisory';
-    const reserved = this.#parts.budgets.reserve(this.#scopes, this.#costs.estimate.totalUsd, {
+    const reserved = this.#parts.budgets.reserve(this.#scopes, this.costs.estimate.totalUsd, {
       strictAt: mode === 'strict' ? STRICT_FROM : 1,
       force,
     });
@@ -132,7 +125,7 @@ export class GovernedCall {
     if (!reserved.granted) throw budgetExceeded(reserved);
     this.#reservation = reserved;
     this.decisions.ensureOne();
-    this.#span?.budgetReserved({ reservedUsd: reserved.amountUsd });
+    this.span?.budgetReserved({ reservedUsd: reserved.amountUsd });
   }
 
   /** Asks the provider, once there is a place among the running calls; the place is kept for further attempts. */
@@ -146,18 +139,18 @@ export class GovernedCall {
       this.#slot = slot instanceof Promise ? await slot : slot;
     }
     this.#attempts++;
-    this.#costs.beginAttempt();
-    const span = this.#span;
+    this.costs.beginAttempt();
+    const span = this.span;
     const work = () => watch.within(this.#timeoutMs, serve(this));
     try {
-      const result = this.#costs.requireCounts(await (span ? span.run(work) : work()));
+      const result = this.costs.requireCounts(await (span ? span.run(work) : work()));
       if (this.#ticket !== undefined) breaker?.success(this.#ticket);
       span?.attempt({ number, waitMs: this.#waitMs });
       return result;
     } catch (error) {
       if (this.#ticket !== undefined) breaker?.failure(error, this.#ticket);
       span?.attempt({ number, waitMs: this.#waitMs, error });
-      this.#costs.addFailure(error);
+      this.costs.addFailure(error);
       throw error;
     }
   }
@@ -169,7 +162,7 @@ export class GovernedCall {
       policy: {
         maxRetries: retry.maxRetries,
         waitMs: retry.waitMs,
-        retries: (failure) => !this.#costs.hasAnswered && retry.retries(failure),
+        retries: (failure) => !this.costs.hasAnswered && retry.retries(failure),
       },
       signal: this.providerOptions.signal,
       sleep,
@@ -187,20 +180,20 @@ export class GovernedCall {
 
   /** Counts a chunk; returns what the call has cost with it. */
   noteChunk(chunk: CompletionChunk): number {
-    return this.#costs.addChunk(chunk);
+    return this.costs.addChunk(chunk);
   }
 
   /** Strict mode: whether a stream that goes on has cost what was reserved. */
   isSpent({ finishReason }: CompletionChunk, costUsd: number): boolean {
-    if (this.#mode !== 'strict' || finishReason !== undefined) return false;
-    const { isUpperBound, totalUsd } = this.#costs.estimate;
+    if (this.mode !== 'strict' || finishReason !== undefined) return false;
+    const { isUpperBound, totalUsd } = this.costs.estimate;
     // An upper bound is reached by the last token that the request allows, which is no overrun.
     return isUpperBound ? exceeds(costUsd, totalUsd) : totalUsd > 0 && reaches(costUsd, totalUsd);
   }
 
   succeed<Result extends Completion | Embedding>(result: Result): Governed<Result> {
-    const cost = this.#costs.actual(result);
-    this.#span?.response(result);
+    const cost = this.costs.actual(result);
+    this.span?.response(result);
     // A copy: the provider may keep its own, and give it to others. V8 assigns several times faster than it spreads.
     const governed = Object.assign({}, result, { governance: this.#report(cost) });
     this.#settle(result, cost, governed);
@@ -214,23 +207,23 @@ export class GovernedCall {
     this.decisions.ensureOne();
     if (this.#attempts > 0) {
       const usage = { promptTokens: 0, completionTokens: 0, totalTokens: 0 };
-      this.#settle({ provider: provider.name, model: this.#request.model, usage });
+      this.#settle({ provider: provider.name, model: this.request.model, usage });
     } else {
       // A call that never got to its provider says nothing about it, but must give up the probe's place.
       if (this.#ticket !== undefined) breaker?.failure(error, this.#ticket);
       if (this.#reservation) budgets.release(this.#reservation);
     }
-    this.#span?.error(error);
+    this.span?.error(error);
     log.error('Call failed', () => ({ requestId: this.requestId, attempts: this.#attempts, error }));
     rememberFailure(error, this.#report());
-    this.#finish(this.#costs.lostUsd, undefined, error);
+    this.#finish(this.costs.lostUsd, undefined, error);
   }
 
   /** Failed attempts included. `cost` and `result` are undefined where none succeeded. */
   #settle({ provider, model, usage }: Served, cost?: Cost, result?: unknown): void {
     const reservation = this.#reservation;
     if (!reservation) return;
-    const costs = this.#costs;
+    const costs = this.costs;
     const costUsd = costs.totalUsd(cost);
     const infrastructureUsd = costs.infrastructureUsd(cost);
     const entry: CostEntry = {
@@ -249,18 +242,18 @@ export class GovernedCall {
       scopes: this.#scopes,
     };
     const alerts = settle(this.#parts, { entry, reservation, sessionId: this.#sessionId, result });
-    this.#span?.cost({ totalUsd: costUsd, infrastructureUsd, type: cost?.type });
-    this.#span?.reconciled({
+    this.span?.cost({ totalUsd: costUsd, infrastructureUsd, type: cost?.type });
+    this.span?.reconciled({
       actualUsd: costUsd,
       reservedUsd: reservation.amountUsd,
       incomplete: result === undefined && costs.lostPromptTokens === 0,
     });
-    for (const alert of alerts) this.#span?.budgetAlert(alert);
+    for (const alert of alerts) this.span?.budgetAlert(alert);
   }
 
   #report(cost?: Cost): GovernanceReport {
     const reservedUsd = this.#reservation?.amountUsd ?? 0;
-    const actualUsd = this.#costs.totalUsd(cost);
+    const actualUsd = this.costs.totalUsd(cost);
     return {
       requestId: this.requestId,
       sessionId: this.#sessionId,
@@ -269,11 +262,11 @@ export class GovernedCall {
       decision: this.decisions.gravest,
       decisions: this.decisions.all,
       cost: {
-        estimatedUsd: this.#costs.estimatedUsd ?? 0,
+        estimatedUsd: this.costs.estimatedUsd ?? 0,
         reservedUsd,
         actualUsd,
         deltaUsd: actualUsd - reservedUsd,
-        infrastructureUsd: this.#costs.infrastructureUsd(cost),
+        infrastructureUsd: this.costs.infrastructureUsd(cost),
       },
       attempts: this.#attempts,
       startMs: this.#startMs,
@@ -294,7 +287,7 @@ export class GovernedCall {
       operation: this.#operation,
       provider: provider.name,
       kind: provider.kind,
-      model: this.#request.model,
+      model: this.request.model,
       team: this.#scopes.team ?? 'default',
       durationMs: this.#elapsedMs(),
       timings: result?.timings,
@@ -302,7 +295,7 @@ export class GovernedCall {
       costUsd,
       error,
     });
-    this.#span?.end();
+    this.span?.end();
     alerts?.record({
       requestId: this.requestId,
       costUsd,
@@ -310,7 +303,7 @@ export class GovernedCall {
       failed: error !== undefined,
       budgetUtilization: budgets.utilization,
     });
-    if (this.#mode === 'strict') this.#record(costUsd);
+    if (this.mode === 'strict') this.#record(costUsd);
   }
 
   /** Strict mode's record of the decision. */
@@ -323,7 +316,7 @@ export class GovernedCall {
       result,
       reasonCode,
       actor: this.attributes,
-      inputsHash: hashInputs(this.#request),
+      inputsHash: hashInputs(this.request),
       beforeUsd: afterUsd - costUsd,
       afterUsd,
     });

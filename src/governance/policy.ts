@@ -50,7 +50,6 @@ interface Entry {
 
 const RESULTS = ['ALLOWED', 'BLOCKED', 'WARNING', 'RATE_LIMITED'] as const;
 const NO_METADATA = Object.freeze({});
-const NO_DECISIONS: readonly PolicyDecision[] = Object.freeze([]);
 
 const POLICY_RULES = {
   name: rule.text,
@@ -113,8 +112,14 @@ export class PolicyEngine {
 
   /** The decision of every policy, in order; enforces none. Counts the call in the limits on calls that allow it. */
   evaluate(input: PolicyInput): readonly PolicyDecision[] {
-    if (this.#entries.size === 0) return NO_DECISIONS;
-    return Array.from(this.#entries.values(), (entry) => decide(entry, input, true));
+    const decisions: PolicyDecision[] = [];
+    this.observe(input, (decision) => decisions.push(decision));
+    return decisions;
+  }
+
+  /** As `evaluate`, for who wants to be told each decision. */
+  observe(input: PolicyInput, tell: (decision: PolicyDecision) => void): void {
+    for (const entry of this.#entries.values()) tell(decide(entry, input, true));
   }
 
   /**

@@ -24,19 +24,7 @@ export function settle(parts: GovernanceParts, spent: Settlement): readonly Budg
   const { model, costUsd, promptTokens, completionTokens } = entry;
   const alerts = budgets.settle(spent.reservation, costUsd);
   ledger.append(entry);
-  totals.add({
-    provider: entry.provider,
-    model,
-    operationType: entry.operation,
-    costUsd,
-    infrastructureUsd: entry.infrastructureUsd,
-    inputTokens: promptTokens,
-    outputTokens: completionTokens,
-    timeMs: entry.timeMs,
-    durationMs: entry.durationMs,
-    customer: entry.scopes.customer,
-    success: entry.success,
-  });
+  totals.addEntry(entry);
   if (sessionId !== undefined) {
     sessions.record(sessionId, { costUsd, model, totalTokens: promptTokens + completionTokens, result });
   }
