@@ -1,23 +1,11 @@
+// Values of histograms leave after their call, complete when the SDK collects.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Context, context, createContextKey, createNoopMeter, ROOT_CONTEXT } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { CallMeasurement } from '#inhouse/governance/telemetry/distributions.js';
 import { TelemetryFaults } from '#inhouse/governance/telemetry/faults.js';
 import { GovernanceMetrics } from '#inhouse/governance/telemetry/metrics.js';
-import { completion } from './support.js';
-
-const call: CallMeasurement = {
-  operation: 'complete',
-  provider: 'gpt2',
-  model: 'gpt2',
-  kind: 'local',
-  team: 'search',
-  durationMs: 70,
-  timings: completion.timings,
-  usage: completion.usage,
-  costUsd: 2e-7,
-};
+import { call } from './support.js';
 
 type Recorded = (name: string, value: number, context: Context | undefined) => void;
 

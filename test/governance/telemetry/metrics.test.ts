@@ -12,19 +12,7 @@ import { GovernanceMetrics, governanceMetrics, metricsOf } from '#inhouse/govern
 import { TelemetrySampler } from '#inhouse/governance/telemetry/sampling.js';
 import { FakeClock } from '../../support/fake-clock.js';
 import { metering } from '../../support/metering.js';
-import { completion, recording, start } from './support.js';
-
-const call: CallMeasurement = {
-  operation: 'complete',
-  provider: 'gpt2',
-  model: 'gpt2',
-  kind: 'local',
-  team: 'search',
-  durationMs: 70,
-  timings: completion.timings,
-  usage: completion.usage,
-  costUsd: 2e-7,
-};
+import { call, recording, start } from './support.js';
 
 const failure: CallMeasurement = {
   ...call,

@@ -1,6 +1,7 @@
-// One governed call as the pipeline would put it on a span, for tests of what the span then says.
+// One governed call as the pipeline would put it on a span and measure it, for tests of what leaves then.
 import { attributesFrom } from '#inhouse/governance/attributes.js';
 import type { PolicyDecision } from '#inhouse/governance/policy.js';
+import type { CallMeasurement } from '#inhouse/governance/telemetry/distributions.js';
 import { type OperationStart, type SpanOptions, SpanRecorder } from '#inhouse/governance/telemetry/spans.js';
 import type { Completion } from '#inhouse/providers/provider.js';
 import { FakeClock } from '../../support/fake-clock.js';
@@ -25,6 +26,18 @@ export const completion: Completion = {
   choices: [{ index: 0, text: ' over the bay', finishReason: 'stop' }],
   usage: { promptTokens: 7, completionTokens: 3, totalTokens: 10 },
   timings: { queueMs: 1, timeToFirstTokenMs: 20, perTokenMs: 10, totalMs: 60 },
+};
+
+export const call: CallMeasurement = {
+  operation: 'complete',
+  provider: 'gpt2',
+  model: 'gpt2',
+  kind: 'local',
+  team: 'search',
+  durationMs: 70,
+  timings: completion.timings,
+  usage: completion.usage,
+  costUsd: 2e-7,
 };
 
 export const start: OperationStart = {
