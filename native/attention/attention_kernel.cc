@@ -2,7 +2,6 @@
 #include "attention_kernel.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
 #include "../platform/lanes.h"

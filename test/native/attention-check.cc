@@ -1,6 +1,7 @@
 // Compares the attention kernels, those of every vector width, with attention in double precision. Prints what differs.
 #include "../../native/attention/attention_kernel.cc"
 
+#include <cmath>
 #include <cstdio>
 #include <random>
 #include <vector>
