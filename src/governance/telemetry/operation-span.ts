@@ -83,14 +83,7 @@ export class OperationSpan {
 
   /** Each decision is an event; the gravest becomes the span's own. */
   policyEvaluated(decision: PolicyDecision): void {
-    const facts: SpanAttributes = {
-      [GENOPS.policy.name]: decision.policy,
-      [GENOPS.policy.result]: decision.result,
-    };
-    if (decision.result !== 'ALLOWED') {
-      if (decision.reasonCode !== undefined) facts[GENOPS.policy.reasonCode] = decision.reasonCode;
-      if (decision.reason !== undefined) facts[GENOPS.policy.reason] = redact(decision.reason);
-    }
+    const facts = factsOf(decision);
     this.#event(EVENT.policyEvaluated, facts);
     const gravity = DECISIONS.indexOf(decision.result);
     if (gravity <= this.#gravest) return;
@@ -276,4 +269,21 @@ export class OperationSpan {
       this.#facts.faults.record('span', error);
     }
   }
+}
+
+/** Of decisions that let a call through, which policies make once for all calls. */
+const factsOfAllowed = new WeakMap<PolicyDecision, SpanAttributes>();
+
+function factsOf(decision: PolicyDecision): SpanAttributes {
+  const known = factsOfAllowed.get(decision);
+  if (known !== undefined) return known;
+  const { policy, result, reasonCode, reason } = decision;
+  const facts: SpanAttributes = { [GENOPS.policy.name]: policy, [GENOPS.policy.result]: result };
+  if (result === 'ALLOWED') {
+    factsOfAllowed.set(decision, facts);
+    return facts;
+  }
+  if (reasonCode !== undefined) facts[GENOPS.policy.reasonCode] = reasonCode;
+  if (reason !== undefined) facts[GENOPS.policy.reason] = redact(reason);
+  return facts;
 }
