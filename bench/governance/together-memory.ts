@@ -13,7 +13,7 @@ const PROFILE_STEP = 100;
 const CHUNK = 100;
 const BATCHES = [250, 500, 1000, 2000];
 /** The collector leaves a few hundred kilobytes more or less from one reading to the next. */
-const ROUNDS = 9;
+const ROUNDS = 5;
 
 export async function memoryOfCalls(): Promise<Row[]> {
   const sdk = countingSdk();
