@@ -1,6 +1,7 @@
 // Times operations that take microseconds or less: in batches, because one alone is below what a clock resolves.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Bench } from 'tinybench';
+import { Random } from '../run/random.js';
 
 export interface TimedWork {
   /** The operation; `i` counts within the batch. */
@@ -11,8 +12,9 @@ export interface TimedWork {
   readonly prepare?: (() => void | Promise<void>) | undefined;
 }
 
-const WARM_UP_SAMPLES = 100;
-const TURNS = 10;
+const WARM_UP_SAMPLES = 50;
+const TURNS = 40;
+const SEED = 20_260_113;
 
 /** What operations return goes here: exported, so that no compiler can find out that nobody wants it. */
 export let sink: unknown;
@@ -33,8 +35,9 @@ export async function timeAsyncWork(samples: number, { work, batch, prepare }: T
 
 /**
  * For operations to be compared, each awaited: microseconds of processor time per operation, by name. They are measured
- * in turns, so that drift of the machine falls on all alike, and by processor time, because the little that one takes
- * longer than the other drowns in waiting for a processor. Before each batch the event loop turns, so that what they
+ * in turns, so that drift of the machine falls on all alike; in a new order each turn, because what one leaves to be
+ * collected the next one pays for; and by processor time, because the little that one takes longer than the other
+ * drowns in waiting for a processor. Before each batch the event loop turns, so that what they
  * leave behind, such as spans to export, is done in between.
  */
 export async function timeInTurns<Name extends string>(
@@ -45,8 +48,9 @@ export async function timeInTurns<Name extends string>(
 ): Promise<Record<Name, number[]>> {
   const names = Object.keys(works) as Name[];
   const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<Name, number[]>;
+  const random = new Random(SEED);
   for (let turn = 0; turn < TURNS; turn++) {
-    for (const name of turn % 2 === 0 ? names : names.toReversed()) {
+    for (const name of shuffled(names, random)) {
       const run = async () => {
         for (let i = 0; i < batch; i++) sink = await works[name]();
       };
@@ -55,6 +59,11 @@ export async function timeInTurns<Name extends string>(
     }
   }
   return times;
+}
+
+function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const keys = items.map(() => random.uniform());
+  return [...items.keys()].sort((a, b) => keys[a]! - keys[b]!).map((index) => items[index]!);
 }
 
 /** As tinybench takes a duration that is not its own. */
