@@ -12,7 +12,6 @@ import {
 } from '../../providers/provider.js';
 import type { BudgetAlert } from '../budget.js';
 import { budgetName } from '../budget-definition.js';
-import type { Clock } from '../clock.js';
 import type { PolicyDecision } from '../policy.js';
 import { otel } from './api.js';
 import { type ContentCapture, inputMessages, outputMessages } from './content.js';
@@ -20,6 +19,7 @@ import type { TelemetryFaults } from './faults.js';
 import { CURRENCY, DECISIONS, EVENT, GEN_AI, GENOPS, type ProviderKeys } from './names.js';
 import { errorText, errorType, redact } from './redaction.js';
 import type { SpanAttributes } from './request-attributes.js';
+import type { SpanTimes } from './span-times.js';
 import type { ServiceLevel } from './spans.js';
 
 /** What spans of one kind have in common. */
@@ -28,7 +28,6 @@ export interface SpanFacts {
   readonly keys: ProviderKeys;
   readonly content: ContentCapture;
   readonly serviceLevel: ServiceLevel | undefined;
-  readonly clock: Clock;
   readonly faults: TelemetryFaults;
 }
 
@@ -60,7 +59,7 @@ export class OperationSpan {
   readonly #span: Span;
   readonly #request: GenerationRequest | EmbedRequest;
   readonly #facts: SpanFacts;
-  readonly #startedMs: number;
+  readonly #times: SpanTimes;
   /** Index in DECISIONS of the gravest decision so far; -1 before the first. */
   #gravest = -1;
   /** Who served it: behind a router, another than was called. */
@@ -68,16 +67,17 @@ export class OperationSpan {
   #failure: string | undefined;
   #ended = false;
 
-  constructor(span: Span, request: GenerationRequest | EmbedRequest, facts: SpanFacts) {
+  constructor(span: Span, request: GenerationRequest | EmbedRequest, facts: SpanFacts, times: SpanTimes) {
     this.#span = span;
     this.#request = request;
     this.#facts = facts;
-    this.#startedMs = facts.clock.monotonic();
+    this.#times = times;
     this.#provider = facts.provider;
   }
 
   /** Makes this span the parent of what happens inside `work`. */
   run<T>(work: () => T): T {
+    this.#times.pass();
     return otel!.context.with(otel!.trace.setSpan(otel!.context.active(), this.#span), work);
   }
 
@@ -195,6 +195,7 @@ export class OperationSpan {
 
   /** Why the call fails: type and redacted message, never the error itself, whose text and stack may hold anything. */
   error(error: unknown): void {
+    this.#times.pass(); // such as in the queue
     const type = errorType(error);
     this.#failure = errorText(error);
     this.#set(GEN_AI.errorType, type);
@@ -207,14 +208,15 @@ export class OperationSpan {
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#latency();
+    this.#latency(this.#times.elapsedMs);
+    this.#times.pass();
     try {
       this.#span.setStatus(
         this.#failure === undefined
           ? { code: otel!.SpanStatusCode.OK }
           : { code: otel!.SpanStatusCode.ERROR, message: this.#failure },
       );
-      this.#span.end();
+      this.#span.end(this.#times.now);
     } catch (error) {
       this.#facts.faults.record('span', error);
     }
@@ -231,9 +233,8 @@ export class OperationSpan {
     }
   }
 
-  #latency(): void {
-    const { keys, clock, serviceLevel } = this.#facts;
-    const latencyMs = clock.monotonic() - this.#startedMs;
+  #latency(latencyMs: number): void {
+    const { keys, serviceLevel } = this.#facts;
     this.#set(keys.latencyMs, latencyMs);
     if (serviceLevel === undefined) return;
     if (serviceLevel.tier !== undefined) this.#set(GENOPS.sla.tier, serviceLevel.tier);
@@ -264,7 +265,7 @@ export class OperationSpan {
 
   #event(name: string, attributes: SpanAttributes): void {
     try {
-      this.#span.addEvent(name, attributes);
+      this.#span.addEvent(name, attributes, this.#times.now);
     } catch (error) {
       this.#facts.faults.record('span', error);
     }

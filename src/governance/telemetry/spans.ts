@@ -25,6 +25,7 @@ import {
 import { OperationSpan, type SpanFacts } from './operation-span.js';
 import { describeRequest, type SpanAttributes } from './request-attributes.js';
 import { type ParentSpan, TelemetrySampler } from './sampling.js';
+import { SpanTimes } from './span-times.js';
 
 /** A governed call, before anything was decided about it. */
 export interface OperationStart {
@@ -124,10 +125,12 @@ export class SpanRecorder implements Recorder {
     if (facts.first[GEN_AI.requestModel] !== request.model) {
       facts.first = { ...facts.attributes, [GEN_AI.requestModel]: request.model };
     }
-    const span = tracer.startSpan(facts.name, { kind, attributes: facts.first }, context);
+    const times = new SpanTimes(this.#clock);
+    const options = { kind, attributes: facts.first, startTime: times.start };
+    const span = tracer.startSpan(facts.name, options, context);
     if (!span.isRecording()) return undefined; // the SDK's own sampler
-    const operation = new OperationSpan(span, request, facts);
-    this.#describe(span, start, facts.keys);
+    const operation = new OperationSpan(span, request, facts, times);
+    this.#describe(span, start, facts.keys, times);
     return operation;
   }
 
@@ -154,7 +157,6 @@ export class SpanRecorder implements Recorder {
       keys,
       content: this.#content,
       serviceLevel: this.#serviceLevel,
-      clock: this.#clock,
       faults: this.#faults,
     };
     kinds.set(operation, kind);
@@ -162,13 +164,13 @@ export class SpanRecorder implements Recorder {
   }
 
   /** One by one: an object of them all would be made only to be copied. */
-  #describe(span: Span, start: OperationStart, keys: ProviderKeys): void {
+  #describe(span: Span, start: OperationStart, keys: ProviderKeys, { startMs }: SpanTimes): void {
     const { attributes, request, requestId, sessionId } = start;
     try {
       for (const key in attributes) {
         span.setAttribute(attributeKey(key), attributes[key] as SpanAttributes[string]);
       }
-      span.setAttribute(GENOPS.timestamp, Math.floor(this.#clock.now() / 1000));
+      span.setAttribute(GENOPS.timestamp, Math.floor(startMs / 1000));
       span.setAttribute(keys.model, request.model);
       if (requestId !== undefined) span.setAttribute(GENOPS.requestId, requestId);
       if (sessionId !== undefined) {

@@ -64,6 +64,27 @@ describe('the span of a governed call', () => {
     expect(only().status.code).toBe(SpanStatusCode.OK);
   });
 
+  it('has the times of the clock of governance: one for what happens in one go, another after each wait', () => {
+    const { recorder, only, clock } = recording();
+    const startMs = Date.UTC(2026, 1, 3, 4, 5, 6, 789);
+    clock.setNow(startMs);
+    const span = recorder.start(start)!;
+    span.policyEvaluated(allowed);
+    span.policyEvaluated(blocked);
+    span.run(() => clock.advance(1500.25));
+    succeed(span);
+    clock.advance(300); // such as for a further attempt's place in the queue
+    span.error(new Error('given up'));
+    clock.advance(50);
+    span.end();
+    const { startTime, endTime, events } = only();
+    const ms = ([seconds, nanoseconds]: readonly [number, number]) =>
+      Math.round((seconds * 1000 + nanoseconds / 1e6 - startMs) * 100) / 100;
+    expect(startTime).toEqual([Math.floor(startMs / 1000), 789e6]);
+    expect(events.map(({ time }) => ms(time))).toEqual([0, 0, 1500.25, 1500.25, 1500.25, 1500.25, 1800.25]);
+    expect(ms(endTime)).toBe(1850.25);
+  });
+
   it('C-14 D-31: a failure is status ERROR with an exception, and no secret of its message or stack', () => {
     const { recorder, only } = recording();
     const span = recorder.start(start)!;
