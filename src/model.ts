@@ -6,7 +6,7 @@ import type { DisposeOptions, Engine, EngineStatistics } from './engine/engine.j
 import type { Metric } from './engine/metrics.js';
 import type { GenerateOptions } from './engine/options.js';
 import type { StreamChunk } from './engine/sequence.js';
-import { DisposedError, InvalidInputError } from './errors.js';
+import { InvalidInputError } from './errors.js';
 import {
   encodePrompt,
   type GenerationContext,
@@ -75,7 +75,6 @@ const EMBED_RULES = { ...TOKENIZE_RULES, pooling: rule.oneOf('mean', 'last'), no
 export class Model implements AsyncDisposable {
   readonly #parts: ModelParts;
   readonly #context: GenerationContext;
-  #disposed = false;
 
   /** Use `load`. */
   constructor(parts: ModelParts) {
@@ -128,11 +127,13 @@ export class Model implements AsyncDisposable {
 
   /** Log-probabilities and perplexity of a text of two or more tokens; longer texts in overlapping windows. */
   async score(text: Prompt, options: ScoreOptions = {}): Promise<Score> {
-    this.#requireAlive('score');
     checkScoreOptions(options);
-    const ids = encodePrompt(this.#context, text, options.allowSpecialTokens ?? false);
+    const ids = this.#encode(text, options);
     const textBytes = typeof text === 'string' ? Buffer.byteLength(text) : null;
-    return scoreTokens(this.#parts.runner, ids, options, textBytes);
+    const { runner, engine } = this.#parts;
+    return scoreTokens(runner, ids, options, textBytes, (calls, signal) =>
+      engine.sideWork.run(calls, signal),
+    );
   }
 
   /**
@@ -140,9 +141,8 @@ export class Model implements AsyncDisposable {
    * normalisation.
    */
   async embed(text: Prompt, options: EmbedOptions = {}): Promise<Float32Array> {
-    this.#requireAlive('embed');
     checkOptions('embed', options, EMBED_RULES);
-    const ids = encodePrompt(this.#context, text, options.allowSpecialTokens ?? false);
+    const ids = this.#encode(text, options);
     const { contextLength } = this.#context;
     if (ids.length === 0)
       throw new InvalidInputError('INHOUSE_EMPTY_PROMPT', 'embed needs at least one token.');
@@ -153,8 +153,9 @@ export class Model implements AsyncDisposable {
         { details: { tokens: ids.length, contextLength } },
       );
     }
-    const vector = await this.#parts.runner.embed(ids, options.pooling ?? 'mean');
-    return options.normalize ? normalized(vector) : vector;
+    const { runner, engine } = this.#parts;
+    const [vector] = await engine.sideWork.run([() => runner.embed(ids, options.pooling ?? 'mean')]);
+    return options.normalize ? normalized(vector!) : vector!;
   }
 
   /** The token ids of a text. */
@@ -202,7 +203,6 @@ export class Model implements AsyncDisposable {
    */
   dispose(options: DisposeOptions = {}): Promise<void> {
     checkOptions('dispose', options, DISPOSE_RULES);
-    this.#disposed = true;
     return this.#parts.engine.dispose(options);
   }
 
@@ -210,10 +210,9 @@ export class Model implements AsyncDisposable {
     return this.dispose();
   }
 
-  /** Generations ask the engine; what goes to the runner directly must not slip in while the engine winds up. */
-  #requireAlive(call: string): void {
-    if (this.#disposed)
-      throw new DisposedError('INHOUSE_DISPOSED', `The model was disposed of: it cannot ${call}.`);
+  /** For work that waits for its turn: a copy, since the caller may have changed its array by then. */
+  #encode(text: Prompt, { allowSpecialTokens = false }: TokenizeOptions): readonly number[] {
+    return encodePrompt(this.#context, text, allowSpecialTokens).slice();
   }
 }
 

@@ -19,6 +19,7 @@ import {
   type StepBudget,
   type StepPlan,
 } from './scheduler.js';
+import { SideWork } from './side-work.js';
 import { WaitingQueue } from './waiting-queue.js';
 
 export interface DisposeOptions {
@@ -37,6 +38,8 @@ export interface EngineStatistics {
 }
 
 export class Engine {
+  /** For calls of the runner that belong to no generation: they take turns with the steps. */
+  readonly sideWork: SideWork;
   readonly #runner: Runner;
   readonly #settings: EngineSettings;
   readonly #now: () => number;
@@ -68,6 +71,7 @@ export class Engine {
     this.#answers = new Answers(this.#reports);
     this.#kvTokens = Math.floor(settings.kvLimitBytes / settings.kvBytesPerToken);
     this.#rows = new Rows(runner, settings);
+    this.sideWork = new SideWork(now, () => this.#start());
   }
 
   /**
@@ -88,8 +92,7 @@ export class Engine {
       this.#waiting.insert(new Entry(owner, sequence, this.#arrivals++));
     }
     this.#reports.queued(id, request.sequences.length, this.#waiting.size);
-    this.#loop ??= this.#run();
-    this.#wake?.();
+    this.#start();
     return owner.outcome;
   }
 
@@ -97,6 +100,7 @@ export class Engine {
   dispose({ drain = false }: DisposeOptions = {}): Promise<void> {
     this.#closed = true;
     if (!drain) this.#answers.failAll(disposed());
+    this.sideWork.close(drain);
     this.#wake?.();
     this.#disposal ??= (async () => {
       await this.#loop;
@@ -135,17 +139,25 @@ export class Engine {
     this.#device = statistics?.device ?? this.#device;
   }
 
+  #start(): void {
+    this.#loop ??= this.#run();
+    this.#wake?.();
+  }
+
   async #run(): Promise<void> {
     await undefined; // whoever submits in the same turn of the event loop is planned for together
     try {
       for (;;) {
         this.#answers.endOverdue(this.#now());
         await this.#tidy();
-        if (this.#waiting.size === 0 && this.#rows.running.length === 0) break;
-        await this.#step();
+        const generating = this.#waiting.size > 0 || this.#rows.running.length > 0;
+        if (!generating && !this.sideWork.waits) break;
+        if (generating) await this.#step();
+        if (this.sideWork.waits) await this.sideWork.turn(this.#rows.running.length > 0);
       }
     } catch (error) {
       this.#answers.failAll(error);
+      this.sideWork.failAll(error);
       this.#waiting.prune(() => true);
       this.#rows.abandon();
     }
@@ -162,7 +174,7 @@ export class Engine {
     }
     const plan = planStep(this.#state(), budget);
     const schedulerMs = this.#now() - begin;
-    if (plan.waitMs > 0) return this.#sleep(plan.waitMs);
+    if (plan.waitMs > 0) return this.sideWork.waits ? undefined : this.#sleep(plan.waitMs);
     this.#begun = true;
     await this.#arrangeRows(plan);
 

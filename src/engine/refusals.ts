@@ -5,7 +5,7 @@ import { DisposedError, InhouseError, InvalidInputError, QueueFullError } from '
 const RETRY_AFTER_SECONDS = 30;
 
 export function disposed(): DisposedError {
-  return new DisposedError('INHOUSE_DISPOSED', 'The model was disposed while, or before, it generated.');
+  return new DisposedError('INHOUSE_DISPOSED', 'The model was disposed of before the call was done.');
 }
 
 export function duplicateId(id: string): InvalidInputError {

@@ -1,12 +1,12 @@
 // Log-probabilities and perplexity of a given text.
 import { checkOptions, rule } from '../options.js';
-import type { Runner } from '../runtime/runner.js';
+import type { Runner, ScoreResult } from '../runtime/runner.js';
 import { planScore, type WindowOptions } from './windows.js';
 
 export interface ScoreOptions extends WindowOptions {
   /** Read special tokens in the text as such. Default false. */
   readonly allowSpecialTokens?: boolean;
-  /** Stops between windows: the promise rejects with the signal's reason. */
+  /** The promise rejects with the signal's reason at once; the window that is being computed is finished for nobody. */
   readonly signal?: AbortSignal;
 }
 
@@ -42,22 +42,27 @@ export function checkScoreOptions(options: ScoreOptions | undefined): void {
 /**
  * Scores two or more tokens; texts longer than the window are scored in overlapping windows, one after another: from about
  * 64 positions on a window computes as many tokens per second as a longer one, so several at once would gain nothing.
- * `textBytes` is the length of the text that the ids came from, if they came from one.
+ * `textBytes` is the length of the text that the ids came from, if they came from one; `inTurn` makes the calls of the
+ * runner, and rejects when the signal aborts.
  * @throws InvalidInputError `INHOUSE_INVALID_OPTION`, `INHOUSE_EMPTY_PROMPT`, and what `Runner.score` rejects with
  */
 export async function scoreTokens(
   runner: Runner,
   ids: readonly number[],
-  options: ScoreOptions = {},
-  textBytes: number | null = null,
+  options: ScoreOptions,
+  textBytes: number | null,
+  inTurn: (calls: ReadonlyArray<() => Promise<ScoreResult>>, signal?: AbortSignal) => Promise<ScoreResult[]>,
 ): Promise<Score> {
   checkScoreOptions(options);
   const { window, stride, windows } = planScore(ids.length, runner.info.contextLength, options);
+  const calls = windows.map(
+    ({ begin, end, scoreFrom }) =>
+      () =>
+        runner.score(ids.slice(begin, end), { from: scoreFrom - begin }),
+  );
   const logprobs: Array<number | null> = [null];
   let sum = 0;
-  for (const { begin, end, scoreFrom } of windows) {
-    options.signal?.throwIfAborted();
-    const scored = await runner.score(ids.slice(begin, end), { from: scoreFrom - begin });
+  for (const scored of await inTurn(calls, options.signal)) {
     for (const logprob of scored.logprobs) {
       logprobs.push(logprob);
       sum += logprob;

@@ -312,9 +312,49 @@ describe.each(RUNNERS)('on the %s runner', (runner) => {
       expect(windowed.perplexity).toBeGreaterThan(whole.perplexity); // this text repeats itself: context helps
     });
 
-    it('stops between windows when aborted', async () => {
+    it('is not begun when it was aborted before', async () => {
       const signal = AbortSignal.abort(new Error('enough'));
       await expect(model.score(text, { window: 32, stride: 8, signal })).rejects.toThrow('enough');
+    });
+
+    it('ends when it is aborted between windows, and leaves the model free', async () => {
+      const controller = new AbortController();
+      const long = model.score(text.repeat(40), { window: 32, stride: 1, signal: controller.signal });
+      await model.score(text, { window: 32, stride: 16 }); // meanwhile the long one has begun
+      controller.abort(new Error('enough'));
+      await expect(long).rejects.toThrow('enough');
+      await expectIdle();
+    });
+  });
+
+  describe('score and embed beside streams', () => {
+    const text = 'The lighthouse stood alone on the rock, and the sea was grey. '.repeat(5);
+
+    it('give what they give on an idle model, to the bit, and the streams their text', async () => {
+      const options = { ...SAMPLED, maxTokens: 60 };
+      const windows = { window: 32, stride: 16 };
+      const score = await model.score(text, windows);
+      const vector = await model.embed(text);
+      const { tokens } = await model.generate(PROMPT, options);
+      const beside = await Promise.all([
+        model.generate(PROMPT, options),
+        model.score(text, windows),
+        model.embed(text),
+        model.score(text, windows),
+        model.generate(PROMPT, options),
+      ]);
+      expect([beside[0].tokens, beside[4].tokens]).toEqual([tokens, tokens]);
+      expect([beside[1], beside[3]]).toEqual([score, score]);
+      expect(beside[2]).toEqual(vector);
+      await expectIdle();
+    });
+
+    it('take token ids as they are at the call', async () => {
+      const ids = [...model.tokenize(text)];
+      const [score, vector] = [await model.score(ids), await model.embed(ids)];
+      const calls = [model.score(ids), model.embed(ids)] as const;
+      ids.fill(0);
+      expect(await Promise.all(calls)).toEqual([score, vector]);
     });
   });
 
