@@ -35,6 +35,8 @@ export interface EmbedOptions extends TokenizeOptions {
   readonly pooling?: 'mean' | 'last';
   /** Scale to unit length. Default false. */
   readonly normalize?: boolean;
+  /** The promise rejects with the signal's reason at once. */
+  readonly signal?: AbortSignal;
 }
 
 export interface ModelInfo extends RunnerInfo {
@@ -70,7 +72,12 @@ export interface ModelParts {
 
 const DISPOSE_RULES = { drain: rule.boolean };
 const TOKENIZE_RULES = { allowSpecialTokens: rule.boolean };
-const EMBED_RULES = { ...TOKENIZE_RULES, pooling: rule.oneOf('mean', 'last'), normalize: rule.boolean };
+const EMBED_RULES = {
+  ...TOKENIZE_RULES,
+  pooling: rule.oneOf('mean', 'last'),
+  normalize: rule.boolean,
+  signal: rule.signal,
+};
 
 export class Model implements AsyncDisposable {
   readonly #parts: ModelParts;
@@ -154,7 +161,8 @@ export class Model implements AsyncDisposable {
       );
     }
     const { runner, engine } = this.#parts;
-    const [vector] = await engine.sideWork.run([() => runner.embed(ids, options.pooling ?? 'mean')]);
+    const call = () => runner.embed(ids, options.pooling ?? 'mean');
+    const [vector] = await engine.sideWork.run([call], options.signal);
     return options.normalize ? normalized(vector!) : vector!;
   }
 

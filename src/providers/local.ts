@@ -112,8 +112,10 @@ class LocalProvider implements Provider {
     const startedAt = performance.now();
     const vectors: Float32Array[] = [];
     for (const text of inputsOf(request)) {
-      interruption.throwIfInterrupted();
-      vectors.push(await model.embed(text));
+      const vector = model.embed(text, { signal: interruption.signal }).catch((error) => {
+        throw interruption.error() ?? error;
+      });
+      vectors.push(await vector);
     }
     const promptTokens = this.countTokens(request);
     return {

@@ -77,6 +77,16 @@ describe('local', () => {
     expect(chat.text).not.toContain('You:');
   });
 
+  it('ends an embedding that waits for its turn when its caller aborts or its time is up', async () => {
+    const ahead = model.score('A lighthouse. '.repeat(400));
+    const request = { model: 'small', input: 'waits' };
+    const controller = new AbortController();
+    const calls = [provider.embed(request, controller), provider.embed(request, { timeoutMs: 1 })];
+    controller.abort();
+    expect(await failures(calls)).toMatchObject([{ code: 'INHOUSE_ABORTED' }, { code: 'INHOUSE_TIMEOUT' }]);
+    await ahead;
+  });
+
   it('A-57: chat and embedding results in OpenAI shape, their usage as the tokenizer counts', async () => {
     const chat = await provider.chat({ model: 'small', messages, maxTokens: 5, temperature: 0 });
     const promptTokens = model.countTokens(transcript(messages));
