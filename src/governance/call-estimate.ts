@@ -21,6 +21,7 @@ export function estimateAt(
     provider: provider.name,
     promptTokens: counted ?? roughTokens(request),
     maxTokens: isEmbed(request) ? 0 : request.maxTokens,
+    contextLength: contextLength(provider, request.model),
     choices: isEmbed(request) ? 1 : request.n,
     operation,
   });
@@ -42,6 +43,15 @@ function countTokens(provider: Provider, request: GovernedRequest): number | und
   try {
     const tokens = provider.countTokens(request);
     return tokens >= 0 && Number.isFinite(tokens) ? tokens : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function contextLength(provider: Provider, model: string): number | undefined {
+  try {
+    const positions = provider.contextLength?.(model);
+    return positions !== undefined && positions >= 0 && Number.isFinite(positions) ? positions : undefined;
   } catch {
     return undefined;
   }

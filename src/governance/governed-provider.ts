@@ -124,6 +124,10 @@ export class GovernedProvider implements Provider {
     return this.#parts.provider.countTokens(request);
   }
 
+  contextLength(model: string): number | undefined {
+    return this.#parts.provider.contextLength?.(model);
+  }
+
   targets(request: GenerationRequest | EmbedRequest): readonly Target[] | undefined {
     return this.#parts.provider.targets?.(request);
   }

@@ -17,6 +17,8 @@ export interface Provider {
 
   /** Tokens of the input: exact where `capabilities.exactTokenCounts`, else an estimate. */
   countTokens(request: GenerationRequest | EmbedRequest): number;
+  /** Positions of a model, prompt and completion together. Undefined where the provider does not know. */
+  contextLength?(model: string): number | undefined;
   /** Of a provider over others: those that may serve the request. Undefined where it serves itself. */
   targets?(request: GenerationRequest | EmbedRequest): readonly Target[] | undefined;
   listModels(): Promise<readonly ModelDescription[]>;

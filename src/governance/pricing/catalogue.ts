@@ -36,7 +36,7 @@ export interface EstimateInput {
   readonly promptTokens: number;
   /** Per choice. Default: what the context leaves. */
   readonly maxTokens?: number | undefined;
-  /** Default: the catalogue's. */
+  /** As the provider tells it. Default: the catalogue's, unless the prompt shows that the model has more. */
   readonly contextLength?: number | undefined;
   /** Default 1. */
   readonly choices?: number | undefined;
@@ -205,10 +205,16 @@ export class PricingCatalogue {
 
 /** Tokens one choice can have; Infinity where nothing bounds it. */
 function mostOutput(input: EstimateInput, price: ModelPrice): number {
-  const { promptTokens, maxTokens, contextLength = price.contextLength } = input;
+  const { promptTokens, maxTokens, contextLength = listedContext(price, promptTokens) } = input;
   requireAmount('estimate', 'promptTokens', promptTokens);
   if (maxTokens !== undefined) requireAmount('estimate', 'maxTokens', maxTokens);
   if (contextLength !== undefined) requireAmount('estimate', 'contextLength', contextLength);
-  const left = Math.max(0, (contextLength ?? Number.POSITIVE_INFINITY) - promptTokens);
-  return Math.min(maxTokens ?? Number.POSITIVE_INFINITY, left);
+  // The last token is never read again, so it needs no position.
+  const left = contextLength === undefined ? Number.POSITIVE_INFINITY : contextLength - promptTokens + 1;
+  return Math.min(maxTokens ?? Number.POSITIVE_INFINITY, Math.max(0, left));
+}
+
+/** Undefined where the prompt does not fit: the provider that takes it runs the model with a longer one. */
+function listedContext({ contextLength }: ModelPrice, promptTokens: number): number | undefined {
+  return contextLength !== undefined && promptTokens <= contextLength ? contextLength : undefined;
 }
