@@ -12,7 +12,7 @@ import type {
 import { dearest, estimateAt } from './call-estimate.js';
 import type { GovernedRequest } from './call-facts.js';
 import type { GovernanceParts } from './parts.js';
-import type { Cost, CostEstimate, PricedOperation } from './pricing/cost.js';
+import type { Cost, CostEstimate, CostType, PricedOperation } from './pricing/cost.js';
 import type { DeviceSeconds } from './pricing/infrastructure.js';
 
 type Tokens = Pick<Usage, 'promptTokens' | 'completionTokens'>;
@@ -48,6 +48,8 @@ export class CallCosts {
   #model: string;
   /** At the provider that is asked. */
   #promptTokens = 0;
+  #estimatedBy: CostType = 'token';
+  #chargedBy: CostType = 'token';
   #lostInfrastructureUsd = 0;
   /** Of the attempt under way. */
   #answerTokens = 0;
@@ -101,7 +103,7 @@ export class CallCosts {
     const asked = this.#targets?.find(
       (one) => one.provider.name === provider.name && one.request.model === model,
     );
-    if (asked) this.#promptTokens = asked.estimate.inputTokens;
+    if (asked) this.#expect(asked.estimate);
   }
 
   beginAttempt(): void {
@@ -115,7 +117,14 @@ export class CallCosts {
     this.hasAnswered = true;
     // A remote chunk is a token as a rule; its own count comes with the end.
     this.#answerTokens += tokens?.length ?? (text === '' ? 0 : 1);
-    return this.lostUsd + this.#priced(this.#tokensSoFar(), this.#attemptMs()).totalUsd;
+    const { totalUsd, type } = this.#priced(this.#tokensSoFar(), this.#attemptMs());
+    this.#chargedBy = type;
+    return this.lostUsd + totalUsd;
+  }
+
+  /** Whether a streamed answer is charged by what it was estimated by: the price of tokens says nothing of time. */
+  get isComparable(): boolean {
+    return this.#chargedBy === this.#estimatedBy;
   }
 
   /** Counts what an attempt spent that failed: as the error tells, else what the caller has seen of it. */
@@ -173,8 +182,14 @@ export class CallCosts {
     const estimate = targets
       ? this.#dearest(targets)
       : estimateAt(provider, this.#request, this.#operation, pricing);
-    this.#promptTokens = estimate.inputTokens;
+    this.#expect(estimate);
     return costTracking ? estimate : { ...estimate, ...FREE };
+  }
+
+  /** Of the provider that is asked. */
+  #expect({ inputTokens, type }: CostEstimate): void {
+    this.#promptTokens = inputTokens;
+    this.#estimatedBy = type;
   }
 
   #dearest(targets: readonly Target[]): CostEstimate {

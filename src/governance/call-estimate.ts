@@ -19,6 +19,7 @@ export function estimateAt(
   const estimate = pricing.estimate({
     model: request.model,
     provider: provider.name,
+    kind: provider.kind,
     promptTokens: counted ?? roughTokens(request),
     maxTokens: isEmbed(request) ? 0 : request.maxTokens,
     contextLength: contextLength(provider, request.model),

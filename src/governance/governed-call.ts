@@ -186,7 +186,7 @@ export class GovernedCall implements DecidedCall {
 
   /** Strict mode: whether a stream that goes on has cost what was reserved. */
   isSpent({ finishReason }: CompletionChunk, costUsd: number): boolean {
-    if (this.mode !== 'strict' || finishReason !== undefined) return false;
+    if (this.mode !== 'strict' || finishReason !== undefined || !this.costs.isComparable) return false;
     const { isUpperBound, totalUsd } = this.costs.estimate;
     // An upper bound is reached by the last token that the request allows, which is no overrun.
     return isUpperBound ? exceeds(costUsd, totalUsd) : totalUsd > 0 && reaches(costUsd, totalUsd);

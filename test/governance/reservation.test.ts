@@ -2,7 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { govern } from '#inhouse/governance/governed-provider.js';
+import { PricingCatalogue } from '#inhouse/governance/pricing/catalogue.js';
 import { stub } from '#inhouse/providers/stub.js';
+import { FakeClock } from '../support/fake-clock.js';
 
 const CHARACTERS_PER_TOKEN = 4;
 
@@ -29,5 +31,21 @@ describe('a reservation', () => {
       ),
       { numRuns: 100 },
     );
+  });
+
+  it('made by tokens does not end a stream that is charged by time; one made by time does', async () => {
+    const serviceMs = (call: number) => (call === 0 ? 200 : 2000);
+    const clock = new FakeClock();
+    const sleep = async (ms: number) => clock.advance(ms);
+    const now = () => clock.monotonic();
+    const provider = stub({ name: 'gpt2', text: 'word'.repeat(20), serviceMs, sleep, now });
+    const pricing = new PricingCatalogue({ charge: 'infrastructure' });
+    const governed = govern(provider, { governancePolicy: 'strict', pricing, clock });
+    const request = { model: 'gpt2', prompt: 'word', maxTokens: 20 };
+    const first = await governed.stream(request).result;
+    expect(first.finishReason).toBe('stop');
+    expect(first.governance.cost.deltaUsd).toBeGreaterThan(0);
+    const second = await governed.stream(request).result;
+    expect(second.finishReason).toBe('budget');
   });
 });
