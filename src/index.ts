@@ -137,6 +137,7 @@ export type {
   EmbedRequest,
   Message,
   Provider,
+  Target,
 } from './providers/provider.js';
 export { type Route, router } from './providers/router.js';
 export { type StubOptions, stub } from './providers/stub.js';

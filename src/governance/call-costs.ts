@@ -1,24 +1,26 @@
 // The money of one governed call: the most it may cost, what it has cost so far, what it did cost, attempts that failed
 // included. It knows neither budgets nor who is told.
 import { InhouseError, ProviderError } from '../errors.js';
-import {
-  type Completion,
-  type CompletionChunk,
-  type CompletionRequest,
-  type Embedding,
-  isEmbed,
-  type Provider,
-  type Usage,
+import type {
+  Completion,
+  CompletionChunk,
+  Embedding,
+  Provider,
+  Target,
+  Usage,
 } from '../providers/provider.js';
-import { contentOf, type GovernedRequest } from './call-facts.js';
+import { dearest, estimateAt } from './call-estimate.js';
+import type { GovernedRequest } from './call-facts.js';
 import type { GovernanceParts } from './parts.js';
-import type { Cost, CostEstimate, PricedOperation } from './pricing/cost.js';
+import type { Cost, CostEstimate, CostType, PricedOperation } from './pricing/cost.js';
 import type { DeviceSeconds } from './pricing/infrastructure.js';
 
-/** In English, about. */
-const CHARACTERS_PER_TOKEN = 4;
-
 type Tokens = Pick<Usage, 'promptTokens' | 'completionTokens'>;
+
+/** A provider that may serve, and the most it may cost there. */
+interface PricedTarget extends Target {
+  readonly estimate: CostEstimate;
+}
 
 /** What an error may tell of the work that was done before it. */
 interface Spent {
@@ -40,8 +42,15 @@ export class CallCosts {
   readonly #operation: PricedOperation;
   readonly #request: GovernedRequest;
   #estimate: CostEstimate | undefined;
-  #lostInfrastructureUsd = 0;
+  /** Undefined where the provider serves itself. */
+  #targets: readonly PricedTarget[] | undefined;
+  #provider: Provider;
+  #model: string;
+  /** At the provider that is asked. */
   #promptTokens = 0;
+  #estimatedBy: CostType = 'token';
+  #chargedBy: CostType = 'token';
+  #lostInfrastructureUsd = 0;
   /** Of the attempt under way. */
   #answerTokens = 0;
   #attemptStartedMs = 0;
@@ -50,6 +59,18 @@ export class CallCosts {
     this.#parts = parts;
     this.#operation = operation;
     this.#request = request;
+    this.#provider = parts.provider;
+    this.#model = request.model;
+  }
+
+  /** Who is asked: where the provider is one over others, the one that it asked last. */
+  get provider(): Provider {
+    return this.#provider;
+  }
+
+  /** What it is asked for. */
+  get model(): string {
+    return this.#model;
   }
 
   /** The most the call may cost. Made when it is first asked for: a policy may stop the call before tokens are counted. */
@@ -75,6 +96,16 @@ export class CallCosts {
     return this.#lostInfrastructureUsd + (ofResult ?? 0);
   }
 
+  /** From here on the work is this provider's, at its price. */
+  ask(provider: Provider, model: string): void {
+    this.#provider = provider;
+    this.#model = model;
+    const asked = this.#targets?.find(
+      (one) => one.provider.name === provider.name && one.request.model === model,
+    );
+    if (asked) this.#expect(asked.estimate);
+  }
+
   beginAttempt(): void {
     this.hasAnswered = false;
     this.#answerTokens = 0;
@@ -86,19 +117,30 @@ export class CallCosts {
     this.hasAnswered = true;
     // A remote chunk is a token as a rule; its own count comes with the end.
     this.#answerTokens += tokens?.length ?? (text === '' ? 0 : 1);
-    return this.lostUsd + this.#priced(this.#tokensSoFar(), this.#attemptMs()).totalUsd;
+    const { totalUsd, type } = this.#priced(this.#tokensSoFar(), this.#attemptMs());
+    this.#chargedBy = type;
+    return this.lostUsd + totalUsd;
+  }
+
+  /** Whether a streamed answer is charged by what it was estimated by: the price of tokens says nothing of time. */
+  get isComparable(): boolean {
+    return this.#chargedBy === this.#estimatedBy;
   }
 
   /** Counts what an attempt spent that failed: as the error tells, else what the caller has seen of it. */
   addFailure(error: unknown): void {
     const { usage, computeMs }: Spent = error instanceof InhouseError ? error.details : {};
-    if (usage && areCounts(usage)) this.lose(usage, computeMs);
-    else if (this.hasAnswered) this.lose(this.#tokensSoFar());
+    const seen = this.hasAnswered ? this.#tokensSoFar() : undefined;
+    const tokens = usage && areCounts(usage) ? usage : seen;
+    if (tokens) this.#lose(tokens, this.#priced(tokens, computeMs ?? this.#attemptMs()));
   }
 
-  /** Counts tokens that were paid for without a result, and the time they took: all of the attempt's if nobody knows. */
-  lose(tokens: Tokens, computeMs = this.#attemptMs()): void {
-    const { totalUsd, infrastructureUsd } = this.#priced(tokens, computeMs);
+  /** An answer that is not handed out: it has been computed, so it is paid for. */
+  addRefused(result: Completion | Embedding): void {
+    this.#lose(result.usage, this.actual(result));
+  }
+
+  #lose(tokens: Tokens, { totalUsd, infrastructureUsd }: Cost): void {
     this.lostPromptTokens += tokens.promptTokens;
     this.lostCompletionTokens += tokens.completionTokens;
     this.lostUsd += totalUsd;
@@ -111,10 +153,12 @@ export class CallCosts {
    */
   requireCounts<Result extends Completion | Embedding>(result: Result): Result {
     if (areCounts(result.usage)) return result;
-    const { inputTokens, outputTokens } = this.estimate;
+    const { outputTokens } = this.estimate;
     const message = `${result.provider} answered with a usage that counts no tokens; the estimate is charged.`;
     throw new ProviderError('INHOUSE_PROVIDER_MALFORMED', message, {
-      details: { usage: { promptTokens: inputTokens, completionTokens: outputTokens, estimated: true } },
+      details: {
+        usage: { promptTokens: this.#promptTokens, completionTokens: outputTokens, estimated: true },
+      },
     });
   }
 
@@ -134,32 +178,38 @@ export class CallCosts {
 
   #estimated(): CostEstimate {
     const { provider, pricing, costTracking } = this.#parts;
-    const request = this.#request;
-    const counted = countTokens(provider, request);
-    this.#promptTokens = counted ?? roughTokens(request);
-    const estimate = pricing.estimate({
-      model: request.model,
-      provider: provider.name,
-      promptTokens: this.#promptTokens,
-      maxTokens: isEmbed(request) ? 0 : request.maxTokens,
-      choices: isEmbed(request) ? 1 : request.n,
-      operation: this.#operation,
-    });
-    const isExact = counted !== undefined && provider.capabilities.exactTokenCounts;
-    const bounded = isExact || !estimate.isUpperBound ? estimate : { ...estimate, isUpperBound: false };
-    return costTracking ? bounded : { ...bounded, ...FREE };
+    const targets = provider.targets?.(this.#request);
+    const estimate = targets
+      ? this.#dearest(targets)
+      : estimateAt(provider, this.#request, this.#operation, pricing);
+    this.#expect(estimate);
+    return costTracking ? estimate : { ...estimate, ...FREE };
+  }
+
+  /** Of the provider that is asked. */
+  #expect({ inputTokens, type }: CostEstimate): void {
+    this.#promptTokens = inputTokens;
+    this.#estimatedBy = type;
+  }
+
+  #dearest(targets: readonly Target[]): CostEstimate {
+    this.#targets = targets.map((target) => ({
+      ...target,
+      estimate: estimateAt(target.provider, target.request, this.#operation, this.#parts.pricing),
+    }));
+    return dearest(this.#targets.map(({ estimate }) => estimate));
   }
 
   #tokensSoFar(): Tokens {
     return { promptTokens: this.#promptTokens, completionTokens: this.#answerTokens };
   }
 
-  /** At the provider that was called. */
+  /** At the provider that is asked. */
   #priced(usage: Tokens, computeMs: number): Cost {
-    const { pricing, provider, costTracking } = this.#parts;
+    const { pricing, costTracking } = this.#parts;
     const cost = pricing.cost({
-      model: this.#request.model,
-      provider: provider.name,
+      model: this.#model,
+      provider: this.#provider.name,
       usage,
       operation: this.#operation,
       computeSeconds: this.#compute(computeMs),
@@ -173,24 +223,8 @@ export class CallCosts {
 
   /** Providers do not tell which device worked. */
   #compute(ms: number): DeviceSeconds | undefined {
-    return this.#parts.provider.kind === 'local' ? { cpu: ms / 1000, gpu: 0 } : undefined;
+    return this.#provider.kind === 'local' ? { cpu: ms / 1000, gpu: 0 } : undefined;
   }
-}
-
-/** Undefined where the provider cannot count: what is wrong with the request it will say when it is asked to serve it. */
-function countTokens(provider: Provider, request: GovernedRequest): number | undefined {
-  try {
-    const tokens = provider.countTokens(request);
-    return tokens >= 0 && Number.isFinite(tokens) ? tokens : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function roughTokens(request: GovernedRequest): number {
-  const text = contentOf(request);
-  if (text !== undefined) return Math.ceil(text.length / CHARACTERS_PER_TOKEN);
-  return (request as CompletionRequest).prompt.length;
 }
 
 function areCounts({ promptTokens, completionTokens }: Tokens): boolean {

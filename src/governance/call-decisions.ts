@@ -109,7 +109,7 @@ export class CallDecisions {
       if (mode === 'advisory') this.#decide(asWarning(decision));
       else if (!stops(decision)) this.#decide(decision);
       else {
-        costs.lose(result.usage, result.timings.computeMs); // it has been computed, so it is paid for
+        costs.addRefused(result);
         this.#stop(decision);
       }
     }

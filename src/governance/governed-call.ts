@@ -87,6 +87,7 @@ export class GovernedCall implements DecidedCall {
       signal: options?.signal,
       timeoutMs: this.#timeoutMs,
       tenant: options?.tenant ?? customer,
+      onTarget: provider.targets && this.#listener(options?.onTarget),
     };
     this.span = parts.recorder.start({
       operation: this.#operation,
@@ -185,7 +186,7 @@ export class GovernedCall implements DecidedCall {
 
   /** Strict mode: whether a stream that goes on has cost what was reserved. */
   isSpent({ finishReason }: CompletionChunk, costUsd: number): boolean {
-    if (this.mode !== 'strict' || finishReason !== undefined) return false;
+    if (this.mode !== 'strict' || finishReason !== undefined || !this.costs.isComparable) return false;
     const { isUpperBound, totalUsd } = this.costs.estimate;
     // An upper bound is reached by the last token that the request allows, which is no overrun.
     return isUpperBound ? exceeds(costUsd, totalUsd) : totalUsd > 0 && reaches(costUsd, totalUsd);
@@ -203,11 +204,11 @@ export class GovernedCall implements DecidedCall {
 
   /** Whatever it was: what the call held is settled or given back, and everybody is told. Never throws. */
   fail(error: unknown): void {
-    const { breaker, budgets, log, provider } = this.#parts;
+    const { breaker, budgets, log } = this.#parts;
     this.decisions.ensureOne();
     if (this.#attempts > 0) {
       const usage = { promptTokens: 0, completionTokens: 0, totalTokens: 0 };
-      this.#settle({ provider: provider.name, model: this.request.model, usage });
+      this.#settle({ provider: this.costs.provider.name, model: this.costs.model, usage });
     } else {
       // A call that never got to its provider says nothing about it, but must give up the probe's place.
       if (this.#ticket !== undefined) breaker?.failure(error, this.#ticket);
@@ -272,6 +273,14 @@ export class GovernedCall implements DecidedCall {
       startMs: this.#startMs,
       durationMs: this.#elapsedMs(),
       queueMs: this.#slot?.queueMs ?? 0,
+    };
+  }
+
+  /** Learns whom a provider over others asks; so does who asked this call, which may be another such provider. */
+  #listener(caller: CallOptions['onTarget']): CallOptions['onTarget'] {
+    return (provider, model) => {
+      this.costs.ask(provider, model);
+      caller?.(provider, model);
     };
   }
 

@@ -11,6 +11,7 @@ import type {
   Health,
   ModelDescription,
   Provider,
+  Target,
 } from '../providers/provider.js';
 import type { AdmissionStatus } from './admission.js';
 import type { AttributeInput, Attributes } from './attributes.js';
@@ -121,6 +122,14 @@ export class GovernedProvider implements Provider {
 
   countTokens(request: GenerationRequest | EmbedRequest): number {
     return this.#parts.provider.countTokens(request);
+  }
+
+  contextLength(model: string): number | undefined {
+    return this.#parts.provider.contextLength?.(model);
+  }
+
+  targets(request: GenerationRequest | EmbedRequest): readonly Target[] | undefined {
+    return this.#parts.provider.targets?.(request);
   }
 
   listModels(): Promise<readonly ModelDescription[]> {

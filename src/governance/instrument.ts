@@ -171,6 +171,8 @@ function asItIs(provider: Provider): Provider {
     stream: provider.stream.bind(provider),
     embed: provider.embed.bind(provider),
     countTokens: provider.countTokens.bind(provider),
+    ...(provider.contextLength && { contextLength: provider.contextLength.bind(provider) }),
+    ...(provider.targets && { targets: provider.targets.bind(provider) }),
     listModels: provider.listModels.bind(provider),
     health: provider.health.bind(provider),
   };

@@ -27,11 +27,20 @@ export function balanced(
   if (replicas.length === 0)
     throw new InvalidInputError('INHOUSE_INVALID_OPTION', 'balanced: pass at least one provider.');
   const all = replicas.map((provider) => new Replica(provider, now));
+  const routes = replicas.map((provider) => ({ provider }));
   return new Router(name, {
-    routes: replicas.map((provider) => ({ provider })),
+    routes,
+    targets: routes.filter(
+      ({ provider }, at) => !replicas.slice(0, at).some((other) => alike(other, provider)),
+    ),
     order: (request) => all.toSorted((a, b) => a.load - b.load).map((one) => one.route(choicesOf(request))),
     spills: new Set([...SPILLS, ...BREAKAGES]),
   });
+}
+
+/** Whether a request costs the same at both. */
+function alike(one: Provider, other: Provider): boolean {
+  return one.targets === undefined && one.name === other.name && one.kind === other.kind;
 }
 
 /** A provider, and how much it has to do. */

@@ -73,12 +73,14 @@ class LocalProvider implements Provider {
   readonly kind = 'local';
   readonly capabilities = { embeddings: true, tokenIds: true, exactTokenCounts: true };
   readonly #models: ReadonlyMap<string, LocalModel>;
+  readonly #contextLengths = new Map<string, number>();
 
   constructor(models: ReadonlyMap<string, LocalModel>, name: string) {
     if (models.size === 0)
       throw new InvalidInputError('INHOUSE_INVALID_OPTION', 'local: pass at least one loaded model.');
     this.#models = models;
     this.name = name;
+    for (const [id, model] of models) this.#contextLengths.set(id, model.info().contextLength);
   }
 
   async complete(request: CompletionRequest, call?: CallOptions): Promise<Completion> {
@@ -132,6 +134,10 @@ class LocalProvider implements Provider {
     if (isEmbed(request)) return inputsOf(request).reduce((sum, text) => sum + model.countTokens(text), 0);
     const prompt = promptOf(request);
     return typeof prompt === 'string' ? model.countTokens(prompt) : prompt.length;
+  }
+
+  contextLength(model: string): number | undefined {
+    return this.#contextLengths.get(model);
   }
 
   async listModels(): Promise<readonly ModelDescription[]> {

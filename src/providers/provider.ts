@@ -17,9 +17,19 @@ export interface Provider {
 
   /** Tokens of the input: exact where `capabilities.exactTokenCounts`, else an estimate. */
   countTokens(request: GenerationRequest | EmbedRequest): number;
+  /** Positions of a model, prompt and completion together. Undefined where the provider does not know. */
+  contextLength?(model: string): number | undefined;
+  /** Of a provider over others: those that may serve the request. Undefined where it serves itself. */
+  targets?(request: GenerationRequest | EmbedRequest): readonly Target[] | undefined;
   listModels(): Promise<readonly ModelDescription[]>;
   /** Whether it could serve now. Never rejects. */
   health(): Promise<Health>;
+}
+
+/** One that may serve a request, and what it would be asked. */
+export interface Target {
+  readonly provider: Provider;
+  readonly request: GenerationRequest | EmbedRequest;
 }
 
 export interface Capabilities {
@@ -41,6 +51,8 @@ export interface CallOptions {
   readonly timeoutMs?: number | undefined;
   /** Calls of different tenants never share cached work. */
   readonly tenant?: string | undefined;
+  /** Told by a provider over others, each time before it asks one of them, whom and for which model. */
+  readonly onTarget?: ((provider: Provider, model: string) => void) | undefined;
 }
 
 /** Settings that are not given take the provider's default. */

@@ -47,6 +47,7 @@ export const CALL_RULES = {
   signal: rule.signal,
   timeoutMs: rule.above(0, LONGEST_TIMER_MS),
   tenant: rule.text,
+  onTarget: rule.function,
 };
 
 /** Throws `InvalidInputError` for what no provider can serve: unknown names, impossible values, nothing to continue. */

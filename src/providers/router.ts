@@ -14,6 +14,7 @@ import type {
   Health,
   ModelDescription,
   Provider,
+  Target,
 } from './provider.js';
 
 export interface Route {
@@ -60,12 +61,14 @@ export const SPILLS: ReadonlySet<string> = new Set([
 export function router(routes: readonly Route[], name = 'router'): Provider {
   if (routes.length === 0)
     throw new InvalidInputError('INHOUSE_INVALID_OPTION', 'router: pass at least one route.');
-  return new Router(name, { routes, order: () => routes, spills: SPILLS });
+  return new Router(name, { routes, targets: routes, order: () => routes, spills: SPILLS });
 }
 
 /** What distinguishes one provider of several from another. */
 export interface Routing {
   readonly routes: readonly Route[];
+  /** Of routes that cost the same, one. */
+  readonly targets: readonly Route[];
   /** The routes in the order in which a call tries them. */
   readonly order: (request: GenerationRequest | EmbedRequest) => readonly Route[];
   /** Codes of the failures that lead on to the next route. */
@@ -93,25 +96,25 @@ export class Router implements Provider {
   }
 
   complete(request: CompletionRequest, call?: CallOptions): Promise<Completion> {
-    return this.#first(request, (route) =>
+    return this.#first(request, call, (route) =>
       within(route, call, () => route.provider.complete(forRoute(request, route), call)),
     );
   }
 
   chat(request: ChatRequest, call?: CallOptions): Promise<Completion> {
-    return this.#first(request, (route) =>
+    return this.#first(request, call, (route) =>
       within(route, call, () => route.provider.chat(forRoute(request, route), call)),
     );
   }
 
   embed(request: EmbedRequest, call?: CallOptions): Promise<Embedding> {
-    return this.#first(request, (route) =>
+    return this.#first(request, call, (route) =>
       within(route, call, () => route.provider.embed(forRoute(request, route), call)),
     );
   }
 
   stream(request: GenerationRequest, call?: CallOptions): CompletionStream {
-    const opened = this.#first(request, (route) => open(route, forRoute(request, route), call));
+    const opened = this.#first(request, call, (route) => open(route, forRoute(request, route), call));
     const result = opened.then(({ stream }) => stream.result);
     result.catch(() => {}); // the reader hears of it too
     return {
@@ -141,6 +144,15 @@ export class Router implements Provider {
     return first.provider.countTokens(forRoute(request, first));
   }
 
+  /** Routes that are providers over others stand for theirs. */
+  targets(request: GenerationRequest | EmbedRequest): readonly Target[] {
+    return this.#routing.targets.flatMap((route) => {
+      const { provider } = route;
+      const asked = forRoute(request, route);
+      return provider.targets?.(asked) ?? { provider, request: asked };
+    });
+  }
+
   /** Of the routes that are asked for the request's own model; those that do not answer are left out. */
   async listModels(): Promise<readonly ModelDescription[]> {
     const asked = this.#routing.routes.filter(({ model }) => model === undefined);
@@ -161,10 +173,12 @@ export class Router implements Provider {
 
   async #first<T>(
     request: GenerationRequest | EmbedRequest,
+    call: CallOptions | undefined,
     attempt: (route: Route) => Promise<T>,
   ): Promise<T> {
     let full: unknown;
     for (const route of this.#routing.order(request)) {
+      call?.onTarget?.(route.provider, route.model ?? request.model);
       try {
         return await attempt(route);
       } catch (error) {

@@ -142,6 +142,10 @@ class StubProvider implements Provider {
     return typeof request.prompt === 'string' ? tokensIn(request.prompt) : request.prompt.length;
   }
 
+  contextLength(): number {
+    return this.#contextLength;
+  }
+
   async listModels(): Promise<readonly ModelDescription[]> {
     return this.#models.map((id) => ({ id, use: 'text', contextLength: this.#contextLength }));
   }

@@ -36,6 +36,10 @@ export function describeProvider(name: string, open: () => Promise<Subject>): vo
     const completion = () => provider.complete({ model, prompt: PROMPT, ...GREEDY });
     const long = () => ({ model, prompt: PROMPT, temperature: 0, maxTokens: 400 });
 
+    it('knows the context of its model, or does not say', () => {
+      expect([undefined, subject.contextLength]).toContain(provider.contextLength?.(model));
+    });
+
     it('completes a prompt, with all fields of a result', async () => {
       const result = await completion();
       expectWhole(result);

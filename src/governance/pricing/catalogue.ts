@@ -33,10 +33,12 @@ export interface EstimateInput {
   readonly model: string;
   /** Slug. Where it has prices of its own only those count; otherwise any list that has the model, local first. */
   readonly provider?: string | undefined;
+  /** Where it runs: of a remote model nobody measures the time. Default 'local'. */
+  readonly kind?: 'local' | 'remote' | undefined;
   readonly promptTokens: number;
   /** Per choice. Default: what the context leaves. */
   readonly maxTokens?: number | undefined;
-  /** Default: the catalogue's. */
+  /** As the provider tells it. Default: the catalogue's, unless the prompt shows that the model has more. */
   readonly contextLength?: number | undefined;
   /** Default 1. */
   readonly choices?: number | undefined;
@@ -115,7 +117,8 @@ export class PricingCatalogue {
   }
 
   /**
-   * The most a call can cost by tokens: the exact prompt and as much output as the limits allow.
+   * The most a call can cost by tokens: the exact prompt and as much output as the limits allow. Where time is charged,
+   * what so many tokens took so far, else their price: a guess.
    * @throws InvalidInputError for counts that are negative or not finite
    */
   estimate(input: EstimateInput): CostEstimate {
@@ -124,9 +127,14 @@ export class PricingCatalogue {
     const most = operation === 'embedding' ? 0 : mostOutput(input, price);
     const bounded = most < Number.POSITIVE_INFINITY;
     const outputTokens = choices * (bounded ? most : ASSUMED_OUTPUT_TOKENS);
-    const infrastructureUsd = this.#pace.estimate(price.model, promptTokens + outputTokens);
+    const isTimed = input.kind !== 'remote';
+    const infrastructureUsd = isTimed
+      ? this.#pace.estimate(price.model, promptTokens + outputTokens)
+      : undefined;
     const cost = this.#cost(input, price, promptTokens, outputTokens, infrastructureUsd);
-    return Object.assign(cost, { isUpperBound: bounded && cost.type === 'token' });
+    // Tokens bound tokens. What time will cost they do not tell, even where they are all there is to estimate by.
+    const chargedByTime = isTimed && this.#charge === 'infrastructure';
+    return Object.assign(cost, { isUpperBound: bounded && !chargedByTime });
   }
 
   /** Sum of many estimates. */
@@ -205,10 +213,16 @@ export class PricingCatalogue {
 
 /** Tokens one choice can have; Infinity where nothing bounds it. */
 function mostOutput(input: EstimateInput, price: ModelPrice): number {
-  const { promptTokens, maxTokens, contextLength = price.contextLength } = input;
+  const { promptTokens, maxTokens, contextLength = listedContext(price, promptTokens) } = input;
   requireAmount('estimate', 'promptTokens', promptTokens);
   if (maxTokens !== undefined) requireAmount('estimate', 'maxTokens', maxTokens);
   if (contextLength !== undefined) requireAmount('estimate', 'contextLength', contextLength);
-  const left = Math.max(0, (contextLength ?? Number.POSITIVE_INFINITY) - promptTokens);
-  return Math.min(maxTokens ?? Number.POSITIVE_INFINITY, left);
+  // The last token is never read again, so it needs no position.
+  const left = contextLength === undefined ? Number.POSITIVE_INFINITY : contextLength - promptTokens + 1;
+  return Math.min(maxTokens ?? Number.POSITIVE_INFINITY, Math.max(0, left));
+}
+
+/** Undefined where the prompt does not fit: the provider that takes it runs the model with a longer one. */
+function listedContext({ contextLength }: ModelPrice, promptTokens: number): number | undefined {
+  return contextLength !== undefined && promptTokens <= contextLength ? contextLength : undefined;
 }

@@ -142,7 +142,7 @@ describe('pricing catalogue', () => {
           const estimate = catalogue.estimate({ model, provider, promptTokens, maxTokens, choices });
           const most = Math.min(
             maxTokens ?? Number.POSITIVE_INFINITY,
-            (contextLength as number) - promptTokens,
+            (contextLength as number) - promptTokens + 1,
           );
           const completionTokens = choices * Math.floor(most * stoppedAt);
           const actual = catalogue.actual({ model, provider, usage: { promptTokens, completionTokens } });
@@ -158,17 +158,26 @@ describe('pricing catalogue', () => {
   it('C-89: the context and the limit bound the output, whichever is less', () => {
     const output = (promptTokens: number, maxTokens?: number, contextLength?: number) =>
       catalogue.estimate({ model: 'gpt2', promptTokens, maxTokens, contextLength }).outputTokens;
-    expect(output(24)).toBe(1000);
+    expect(output(24)).toBe(1001); // the last token needs no position
     expect(output(24, 10)).toBe(10);
-    expect(output(1020, 10)).toBe(4);
-    expect(output(2000, 10)).toBe(0);
-    expect(output(10, undefined, 64)).toBe(54);
+    expect(output(1020, 10)).toBe(5);
+    expect(output(1024, 10)).toBe(1);
+    expect(output(2000, 10, 1024)).toBe(0);
+    expect(output(10, undefined, 64)).toBe(55);
     const unbounded = catalogue.estimate({ model: 'unheard-of', promptTokens: 10 });
     expect(unbounded).toMatchObject({ outputTokens: 500, isUpperBound: false });
     expect(catalogue.estimate({ model: 'unheard-of', promptTokens: 10, maxTokens: 7 })).toMatchObject({
       outputTokens: 7,
       isUpperBound: true,
     });
+  });
+
+  it('a provider may run a model with a longer context than the list knows', () => {
+    const estimate = (promptTokens: number, maxTokens?: number, contextLength?: number) =>
+      catalogue.estimate({ model: 'gpt2', promptTokens, maxTokens, contextLength });
+    expect(estimate(1000, 200, 2048)).toMatchObject({ outputTokens: 200, isUpperBound: true });
+    expect(estimate(1500, 100)).toMatchObject({ outputTokens: 100, isUpperBound: true });
+    expect(estimate(1500)).toMatchObject({ outputTokens: 500, isUpperBound: false });
   });
 
   it("C-90 D-26 D-39: Together's ratio form splits 30/70 by default and prices a single token", () => {

@@ -68,7 +68,8 @@ describe('infrastructure cost', () => {
   it('estimates learn what a token of a model has cost to compute', () => {
     const catalogue = new PricingCatalogue({ charge: 'infrastructure' });
     const request = { model: 'gpt2', promptTokens: 100, maxTokens: 300 };
-    expect(catalogue.estimate(request)).toMatchObject({ type: 'token', infrastructureUsd: undefined });
+    const guess = { type: 'token', infrastructureUsd: undefined, isUpperBound: false };
+    expect(catalogue.estimate(request)).toMatchObject(guess);
     const first = catalogue.actual({ model: 'gpt2', usage: USAGE, computeSeconds: { cpu: 1, gpu: 0 } });
     const second = catalogue.actual({ model: 'gpt2', usage: USAGE, computeSeconds: { cpu: 3, gpu: 0 } });
     const estimate = catalogue.estimate({ ...request, model: 'gpt2-small' });
@@ -77,6 +78,11 @@ describe('infrastructure cost', () => {
     expect(estimate.infrastructureUsd).toBeCloseTo(400 * perToken, 15);
     expect(estimate.totalUsd).toBe(estimate.infrastructureUsd);
     expect(catalogue.estimate({ ...request, model: 'gpt2-xl' }).infrastructureUsd).toBeUndefined();
+    // Elsewhere nobody measures, so tokens are charged.
+    expect(catalogue.estimate({ ...request, kind: 'remote' })).toMatchObject({
+      ...guess,
+      isUpperBound: true,
+    });
   });
 
   it('refuses times that are negative or not finite', () => {
