@@ -6,7 +6,7 @@ import { InvalidInputError, ModelUnavailableError } from '../errors.js';
 import type { GenerationResult } from '../generation.js';
 import type { Model } from '../model.js';
 import { completionStream } from './completion-stream.js';
-import { Interruption } from './interruption.js';
+import { Interruption, withUsage } from './interruption.js';
 import {
   type CallOptions,
   type ChatRequest,
@@ -23,6 +23,7 @@ import {
   isEmbed,
   type ModelDescription,
   type Provider,
+  type Usage,
 } from './provider.js';
 import { checkEmbedding, checkGeneration } from './request.js';
 import { TRANSCRIPT_STOP, transcript } from './transcript.js';
@@ -110,24 +111,29 @@ class LocalProvider implements Provider {
     const model = this.#model(request.model);
     using interruption = new Interruption(call);
     const startedAt = performance.now();
+    const inputs = inputsOf(request);
     const vectors: Float32Array[] = [];
-    for (const text of inputsOf(request)) {
-      interruption.throwIfInterrupted();
-      vectors.push(await model.embed(text));
+    try {
+      for (const text of inputs) {
+        interruption.throwIfInterrupted();
+        vectors.push(await model.embed(text));
+      }
+    } catch (error) {
+      if (vectors.length === 0) throw error;
+      throw withUsage(error, inputUsage(model, inputs.slice(0, vectors.length)));
     }
-    const promptTokens = this.countTokens(request);
     return {
       provider: this.name,
       model: request.model,
       vectors,
-      usage: { promptTokens, completionTokens: 0, totalTokens: promptTokens },
+      usage: inputUsage(model, inputs),
       timings: { totalMs: performance.now() - startedAt },
     };
   }
 
   countTokens(request: GenerationRequest | EmbedRequest): number {
     const model = this.#model(request.model);
-    if (isEmbed(request)) return inputsOf(request).reduce((sum, text) => sum + model.countTokens(text), 0);
+    if (isEmbed(request)) return inputUsage(model, inputsOf(request)).promptTokens;
     const prompt = promptOf(request);
     return typeof prompt === 'string' ? model.countTokens(prompt) : prompt.length;
   }
@@ -209,6 +215,11 @@ function promptOf(request: GenerationRequest): string | readonly number[] {
 
 function inputsOf({ input }: EmbedRequest): readonly string[] {
   return typeof input === 'string' ? [input] : input;
+}
+
+function inputUsage(model: LocalModel, inputs: readonly string[]): Usage {
+  const promptTokens = inputs.reduce((sum, text) => sum + model.countTokens(text), 0);
+  return { promptTokens, completionTokens: 0, totalTokens: promptTokens };
 }
 
 function generateOptions(

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AbortedError } from '#inhouse/errors.js';
 import { load } from '#inhouse/load.js';
 import type { Model } from '#inhouse/model.js';
-import { local } from '#inhouse/providers/local.js';
+import { type LocalModel, local } from '#inhouse/providers/local.js';
 import { asChatCompletion, asEmbeddingList } from '#inhouse/providers/openai-shape.js';
 import type { Provider } from '#inhouse/providers/provider.js';
 import { transcript } from '#inhouse/providers/transcript.js';
@@ -52,6 +52,34 @@ describe('local', () => {
     const computedMs = shares.reduce((sum, ms) => sum + ms, lost);
     expect(Math.min(lost, ...shares)).toBeGreaterThan(0);
     expect(computedMs).toBeLessThanOrEqual(performance.now() - startedMs);
+  });
+
+  it('embeddings that end early tell the tokens of the inputs that were done', async () => {
+    const controller = new AbortController();
+    let done = 0;
+    const provider = local({
+      info: () => model.info(),
+      countTokens: (text) => model.countTokens(text),
+      embed: async () => {
+        if (++done === 9) controller.abort();
+        return new Float32Array(2);
+      },
+    } as Partial<LocalModel> as LocalModel);
+    const input = Array.from({ length: 10 }, () => 'one two');
+    const tokens = 9 * model.countTokens('one two');
+    const request = { model: model.info().id, input };
+    const [aborted] = await failures([provider.embed(request, controller)]);
+    expect(aborted).toMatchObject({
+      code: 'INHOUSE_ABORTED',
+      details: { usage: { promptTokens: tokens, completionTokens: 0, totalTokens: tokens } },
+    });
+    const tooLong = 'word '.repeat(model.info().contextLength + 1);
+    const [refused] = await failures([local(model).embed({ ...request, input: ['one two', tooLong] })]);
+    expect(refused).toMatchObject({
+      code: 'INHOUSE_CONTEXT_OVERFLOW',
+      name: 'InvalidInputError',
+      details: { usage: { totalTokens: model.countTokens('one two') } },
+    });
   });
 
   it('is the model itself: same tokens, same timings, same usage', async () => {
