@@ -22,6 +22,7 @@ import {
   isChat,
   isEmbed,
   type ModelDescription,
+  NO_USAGE,
   type Provider,
   type Usage,
 } from './provider.js';
@@ -97,6 +98,7 @@ class LocalProvider implements Provider {
       checkGeneration('stream', request, call);
       const model = this.#model(request.model);
       using interruption = new Interruption(call, undefined, readerLeft);
+      interruption.throwIfInterrupted();
       const stream = model.stream(
         promptOf(request),
         generateOptions(request, interruption.signal, call?.tenant),
@@ -163,6 +165,7 @@ class LocalProvider implements Provider {
   async #generate(request: GenerationRequest, call: CallOptions | undefined): Promise<Completion> {
     const model = this.#model(request.model);
     using interruption = new Interruption(call);
+    interruption.throwIfInterrupted();
     const result = await model.generate(
       promptOf(request),
       generateOptions(request, interruption.signal, call?.tenant),
@@ -184,12 +187,13 @@ class LocalProvider implements Provider {
   #toCompletion(
     name: string,
     model: LocalModel,
-    { text, finishReason, choices, usage, timings }: GenerationResult,
+    { text, finishReason, choices, usage: whole, timings }: GenerationResult,
     interruption: Interruption,
   ): Completion {
     const cut = choices.some((choice) => choice.finishReason === 'abort');
-    if (cut && !interruption.readerLeft)
-      interruption.throwIfInterrupted({ usage, computeMs: timings.computeMs });
+    const { computeMs } = timings;
+    const usage = cut && computeMs === 0 ? NO_USAGE : whole;
+    if (cut && !interruption.readerLeft) interruption.throwIfInterrupted({ usage, computeMs });
     return {
       id: `cmpl-${crypto.randomUUID()}`,
       provider: this.name,

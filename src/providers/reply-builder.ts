@@ -76,7 +76,7 @@ export class ReplyBuilder {
   }
 
   /** Choices that have not said why they ended get `unfinished`. */
-  completion(unfinished: FinishReason): Completion {
+  completion(unfinished: FinishReason, usage = this.usage): Completion {
     const { provider, model } = this.#options;
     const choices = this.#choices.map(({ text, finishReason = unfinished, logprobs }, index) => ({
       index,
@@ -85,7 +85,6 @@ export class ReplyBuilder {
       ...(logprobs.length > 0 && { logprobs }),
     }));
     const { text, finishReason } = choices[0]!;
-    const { usage } = this;
     const id = this.#id ?? `cmpl-${crypto.randomUUID()}`;
     return { id, provider, model, text, finishReason, choices, usage, timings: this.#timings(usage) };
   }

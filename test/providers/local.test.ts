@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AbortedError } from '#inhouse/errors.js';
+import { governanceOf } from '#inhouse/governance/governance-report.js';
+import { govern } from '#inhouse/governance/governed-provider.js';
 import { load } from '#inhouse/load.js';
 import type { Model } from '#inhouse/model.js';
 import { type LocalModel, local } from '#inhouse/providers/local.js';
@@ -52,6 +54,42 @@ describe('local', () => {
     const computedMs = shares.reduce((sum, ms) => sum + ms, lost);
     expect(Math.min(lost, ...shares)).toBeGreaterThan(0);
     expect(computedMs).toBeLessThanOrEqual(performance.now() - startedMs);
+  });
+
+  describe('what ends before it has run has used nothing', () => {
+    const request = { model: 'small', prompt: 'The lighthouse '.repeat(50), maxTokens: 5 };
+    const nothing = { promptTokens: 0, completionTokens: 0, totalTokens: 0 };
+    const costOf = (error: Error | undefined) => governanceOf(error)!.cost.actualUsd;
+
+    it('a signal that has aborted already', async () => {
+      const call = { signal: AbortSignal.abort() };
+      const governed = govern(provider);
+      const errors = await failures([
+        governed.complete(request, call),
+        governed.stream(request, call).result,
+      ]);
+      expect(errors.map(costOf)).toEqual([0, 0]);
+    });
+
+    it('a call that ends in the queue of the engine', async () => {
+      await using narrow = await load(undefined, { maxBatchSize: 1 });
+      const queued = local(new Map([['small', narrow]]));
+      const governed = govern(queued, { enableRetry: false });
+      const leave = new AbortController();
+      const busy = queued.complete({ ...request, maxTokens: 400 }, { signal: leave.signal });
+      const left = queued.stream(request);
+      await left[Symbol.asyncIterator]().return?.();
+      const errors = await failures([
+        governed.complete(request, { timeoutMs: 5 }),
+        governed.stream(request, { timeoutMs: 5 }).result,
+      ]);
+      leave.abort();
+      await failures([busy]);
+      for (const error of errors)
+        expect(error).toMatchObject({ code: 'INHOUSE_TIMEOUT', details: { usage: nothing, computeMs: 0 } });
+      expect(errors.map(costOf)).toEqual([0, 0]);
+      expect(await left.result).toMatchObject({ finishReason: 'abort', usage: nothing });
+    });
   });
 
   it('embeddings that end early tell the tokens of the inputs that were done', async () => {

@@ -249,6 +249,43 @@ describe('openAiCompatible', () => {
       expect((error.details.usage as Usage).completionTokens).toBe(1);
     });
 
+    const ways = ['abort', 'timeout'] as const;
+    const methods = ['complete', 'stream'] as const;
+    const cases = ways.flatMap((way) => methods.map((method) => [way, method] as const));
+    const cut = async (way: (typeof ways)[number], method: (typeof methods)[number]) => {
+      const controller = new AbortController();
+      if (way === 'abort') setTimeout(() => controller.abort(), 100);
+      const call = way === 'timeout' ? { timeoutMs: 100 } : controller;
+      const provider = open();
+      const [error] = await failures([
+        method === 'complete' ? provider.complete(request, call) : provider.stream(request, call).result,
+      ]);
+      return (error as InhouseError).details.usage;
+    };
+
+    it.each(cases)('%s before the answer begins tells of no usage, for nobody knows: %s', async (...how) => {
+      behave(() => {});
+      expect(await cut(...how)).toBeUndefined();
+    });
+
+    it.each(cases)('%s after the answer has begun tells of the prompt at least: %s', async (...how) => {
+      behave((response) => response.writeHead(200, { 'content-type': 'text/plain' }).flushHeaders());
+      expect(await cut(...how)).toEqual({
+        promptTokens: 3,
+        completionTokens: 0,
+        totalTokens: 3,
+        estimated: true,
+      });
+    });
+
+    it('a reader who leaves before the answer begins has used nothing', async () => {
+      behave(() => {});
+      const stream = open().stream(request);
+      await vi.waitUntil(() => server.received.length === 1);
+      await stream[Symbol.asyncIterator]().return?.();
+      expect(await stream.result).toMatchObject({ finishReason: 'abort', usage: { totalTokens: 0 } });
+    });
+
     it('a stream without end is cut at the limit', async () => {
       behave((response) => flood(response, `data: ${JSON.stringify(chunk('word '.repeat(1000)))}\n\n`));
       const { error } = await read(open({ maxResponseBytes: 200_000 }).stream(request));
