@@ -135,10 +135,13 @@ class OpenAiCompatible implements Provider {
       const promptTokens = this.countTokens(request);
       return { promptTokens, completionTokens: 0, totalTokens: promptTokens, estimated: true };
     };
-    const read = (reply: unknown) => {
-      const vectors = readVectors(this.name, reply, [request.input].flat().length);
-      counted = readUsage(this.name, (reply as { readonly usage?: unknown }).usage);
-      return vectors;
+    const read = (answer: unknown) => {
+      const reply = readReply(this.name, answer);
+      try {
+        return readVectors(this.name, reply, [request.input].flat().length);
+      } finally {
+        counted = readUsage(this.name, reply);
+      }
     };
     const vectors = await this.#json('/embeddings', embedBody(request), call, read, usage);
     return {
@@ -186,9 +189,8 @@ class OpenAiCompatible implements Provider {
     const builder = this.#builder(request, false);
     const body = generationBody(request, call, { stream: false, tenantField: this.#tenantField });
     const read = (reply: unknown) => {
-      const whole = readReply(this.name, reply);
-      if (whole.choices.length === 0) throw malformed(this.name, 'choices');
-      builder.add(whole);
+      builder.add(reply);
+      builder.requireChoices();
       return builder.completion('other');
     };
     return this.#json(pathOf(request), body, call, read, () => builder.usage);
@@ -204,11 +206,13 @@ class OpenAiCompatible implements Provider {
     for await (const data of eventData(this.#endpoint.bytes(answer))) {
       done ||= data === '[DONE]'; // read on to the end, so that the connection can serve again
       if (done) continue;
-      for (const chunk of builder.add(readReply(this.name, this.#parsed(data)))) emit(chunk);
+      for (const chunk of builder.add(this.#parsed(data))) emit(chunk);
     }
-    if (done || builder.finished) return;
-    const message = `${this.name} ended its stream before the completion was whole.`;
-    throw new ProviderError('INHOUSE_PROVIDER_DISCONNECTED', message);
+    if (!done && !builder.finished) {
+      const message = `${this.name} ended its stream before the completion was whole.`;
+      throw new ProviderError('INHOUSE_PROVIDER_DISCONNECTED', message);
+    }
+    builder.requireChoices();
   }
 
   /** `spent` is asked when the call fails after its answer has begun: before, nobody here knows whether anything ran. */
