@@ -26,42 +26,8 @@ export class HttpEndpoint {
     this.#baseUrl = checkedBaseUrl(options.baseUrl);
   }
 
-  /** GET without a body, POST with one. Resolves with the parsed answer. */
-  async json(path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
-    const pieces: Uint8Array[] = [];
-    for await (const piece of this.bytes(path, body, signal)) pieces.push(piece);
-    const text = Buffer.concat(pieces).toString('utf8');
-    try {
-      return JSON.parse(text);
-    } catch (cause) {
-      const message = `${this.#options.name} sent what is not JSON (${text.length} characters).`;
-      throw new ProviderError('INHOUSE_PROVIDER_MALFORMED', message, { cause });
-    }
-  }
-
-  /** The body of the answer as it arrives. To stop reading, or to abort, closes the connection. */
-  async *bytes(
-    path: string,
-    body: unknown,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    const { name, maxResponseBytes } = this.#options;
-    const response = await this.#request(path, body, signal);
-    let received = 0;
-    for await (const piece of this.#pieces(response)) {
-      received += piece.byteLength;
-      if (received > maxResponseBytes) {
-        throw new ProviderError(
-          'INHOUSE_PROVIDER_TOO_LARGE',
-          `${name} sent more than ${maxResponseBytes} bytes, the limit. Ask for less, or raise maxResponseBytes.`,
-          { details: { maxResponseBytes } },
-        );
-      }
-      yield piece;
-    }
-  }
-
-  async #request(path: string, body: unknown, signal: AbortSignal): Promise<Response> {
+  /** GET without a body, POST with one. Resolves when an answer without an error has begun. */
+  async request(path: string, body: unknown, signal: AbortSignal): Promise<Response> {
     const { name, apiKeyVariable } = this.#options;
     const key = await this.#key();
     const response = await fetch(this.#baseUrl + path, {
@@ -80,6 +46,36 @@ export class HttpEndpoint {
     const text = await this.#beginning(response);
     const reply = errorReply(response.status, text, response.headers.get('retry-after'), key);
     throw replyError(name, reply, apiKeyVariable);
+  }
+
+  /** The whole body of an answer, parsed. */
+  async json(answer: Response): Promise<unknown> {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of this.bytes(answer)) pieces.push(piece);
+    const text = Buffer.concat(pieces).toString('utf8');
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      const message = `${this.#options.name} sent what is not JSON (${text.length} characters).`;
+      throw new ProviderError('INHOUSE_PROVIDER_MALFORMED', message, { cause });
+    }
+  }
+
+  /** The body of an answer as it arrives. To stop reading, or to abort, closes the connection. */
+  async *bytes(answer: Response): AsyncGenerator<Uint8Array, void, undefined> {
+    const { name, maxResponseBytes } = this.#options;
+    let received = 0;
+    for await (const piece of this.#pieces(answer)) {
+      received += piece.byteLength;
+      if (received > maxResponseBytes) {
+        throw new ProviderError(
+          'INHOUSE_PROVIDER_TOO_LARGE',
+          `${name} sent more than ${maxResponseBytes} bytes, the limit. Ask for less, or raise maxResponseBytes.`,
+          { details: { maxResponseBytes } },
+        );
+      }
+      yield piece;
+    }
   }
 
   /** Read anew for every request, so that a key can change. */

@@ -1,12 +1,20 @@
 // What may end one call before its work is done: the caller's signal, the time limit, or a stream's reader who left.
 import { setMaxListeners } from 'node:events';
-import { AbortedError, TimeoutError } from '../errors.js';
+import { AbortedError, InhouseError, TimeoutError } from '../errors.js';
 import type { CallOptions, Timings, Usage } from './provider.js';
 
 /** What had been done by then. */
 export interface Spent {
   readonly usage: Usage;
   readonly computeMs?: Timings['computeMs'];
+}
+
+/** The error, with what had been used by then; what is not an error of ours stays as it is. */
+export function withUsage(error: unknown, usage: Usage): unknown {
+  if (!(error instanceof InhouseError)) return error;
+  const { code, message, cause, details } = error;
+  const SameError = error.constructor as typeof InhouseError;
+  return new SameError(code, message, { cause, details: { ...details, usage } });
 }
 
 export class Interruption implements Disposable {

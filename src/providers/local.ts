@@ -6,7 +6,7 @@ import { InvalidInputError, ModelUnavailableError } from '../errors.js';
 import type { GenerationResult } from '../generation.js';
 import type { Model } from '../model.js';
 import { completionStream } from './completion-stream.js';
-import { Interruption } from './interruption.js';
+import { Interruption, withUsage } from './interruption.js';
 import {
   type CallOptions,
   type ChatRequest,
@@ -22,7 +22,9 @@ import {
   isChat,
   isEmbed,
   type ModelDescription,
+  NO_USAGE,
   type Provider,
+  type Usage,
 } from './provider.js';
 import { checkEmbedding, checkGeneration } from './request.js';
 import { TRANSCRIPT_STOP, transcript } from './transcript.js';
@@ -98,6 +100,7 @@ class LocalProvider implements Provider {
       checkGeneration('stream', request, call);
       const model = this.#model(request.model);
       using interruption = new Interruption(call, undefined, readerLeft);
+      interruption.throwIfInterrupted();
       const stream = model.stream(
         promptOf(request),
         generateOptions(request, interruption.signal, call?.tenant),
@@ -112,26 +115,27 @@ class LocalProvider implements Provider {
     const model = this.#model(request.model);
     using interruption = new Interruption(call);
     const startedAt = performance.now();
+    const inputs = inputsOf(request);
     const vectors: Float32Array[] = [];
-    for (const text of inputsOf(request)) {
-      const vector = model.embed(text, { signal: interruption.signal }).catch((error) => {
-        throw interruption.error() ?? error;
-      });
-      vectors.push(await vector);
+    try {
+      for (const text of inputs) vectors.push(await model.embed(text, { signal: interruption.signal }));
+    } catch (error) {
+      const reason = interruption.error() ?? error;
+      if (vectors.length === 0) throw reason;
+      throw withUsage(reason, inputUsage(model, inputs.slice(0, vectors.length)));
     }
-    const promptTokens = this.countTokens(request);
     return {
       provider: this.name,
       model: request.model,
       vectors,
-      usage: { promptTokens, completionTokens: 0, totalTokens: promptTokens },
+      usage: inputUsage(model, inputs),
       timings: { totalMs: performance.now() - startedAt },
     };
   }
 
   countTokens(request: GenerationRequest | EmbedRequest): number {
     const model = this.#model(request.model);
-    if (isEmbed(request)) return inputsOf(request).reduce((sum, text) => sum + model.countTokens(text), 0);
+    if (isEmbed(request)) return inputUsage(model, inputsOf(request)).promptTokens;
     const prompt = promptOf(request);
     return typeof prompt === 'string' ? model.countTokens(prompt) : prompt.length;
   }
@@ -165,6 +169,7 @@ class LocalProvider implements Provider {
   async #generate(request: GenerationRequest, call: CallOptions | undefined): Promise<Completion> {
     const model = this.#model(request.model);
     using interruption = new Interruption(call);
+    interruption.throwIfInterrupted();
     const result = await model.generate(
       promptOf(request),
       generateOptions(request, interruption.signal, call?.tenant),
@@ -186,12 +191,13 @@ class LocalProvider implements Provider {
   #toCompletion(
     name: string,
     model: LocalModel,
-    { text, finishReason, choices, usage, timings }: GenerationResult,
+    { text, finishReason, choices, usage: whole, timings }: GenerationResult,
     interruption: Interruption,
   ): Completion {
     const cut = choices.some((choice) => choice.finishReason === 'abort');
-    if (cut && !interruption.readerLeft)
-      interruption.throwIfInterrupted({ usage, computeMs: timings.computeMs });
+    const { computeMs } = timings;
+    const usage = cut && computeMs === 0 ? NO_USAGE : whole;
+    if (cut && !interruption.readerLeft) interruption.throwIfInterrupted({ usage, computeMs });
     return {
       id: `cmpl-${crypto.randomUUID()}`,
       provider: this.name,
@@ -217,6 +223,11 @@ function promptOf(request: GenerationRequest): string | readonly number[] {
 
 function inputsOf({ input }: EmbedRequest): readonly string[] {
   return typeof input === 'string' ? [input] : input;
+}
+
+function inputUsage(model: LocalModel, inputs: readonly string[]): Usage {
+  const promptTokens = inputs.reduce((sum, text) => sum + model.countTokens(text), 0);
+  return { promptTokens, completionTokens: 0, totalTokens: promptTokens };
 }
 
 function generateOptions(

@@ -1,10 +1,10 @@
 // The provider for every server that speaks OpenAI's HTTP API: vLLM, Anyscale, Together, and many more.
 // One request per call: to try again is governance's business.
-import { ProviderError } from '../errors.js';
+import { InhouseError, ProviderError } from '../errors.js';
 import { checkOptions, rule } from '../options.js';
 import { completionStream } from './completion-stream.js';
 import { HttpEndpoint } from './http-endpoint.js';
-import { Interruption } from './interruption.js';
+import { Interruption, withUsage } from './interruption.js';
 import { malformed, readModels, readReply, readUsage, readVectors } from './openai-reply.js';
 import { embedBody, generationBody } from './openai-request.js';
 import {
@@ -21,6 +21,7 @@ import {
   isChat,
   isEmbed,
   type ModelDescription,
+  NO_USAGE,
   type Provider,
   type Usage,
 } from './provider.js';
@@ -111,12 +112,15 @@ class OpenAiCompatible implements Provider {
       checkGeneration('stream', request, call);
       using interruption = new Interruption(call, this.#timeoutMs, readerLeft);
       const builder = this.#builder(request, true);
+      const body = generationBody(request, call, { stream: true, tenantField: this.#tenantField });
+      let answer: Response | undefined;
       try {
-        await this.#receive(request, call, interruption.signal, builder, emit);
+        answer = await this.#endpoint.request(pathOf(request), body, interruption.signal);
+        await this.#receive(answer, builder, emit);
       } catch (error) {
-        if (interruption.readerLeft) return builder.completion('abort');
-        const { usage } = builder;
-        throw interruption.error(usage && { usage }) ?? withUsage(error, usage);
+        if (interruption.readerLeft) return builder.completion('abort', answer ? builder.usage : NO_USAGE);
+        const failure = interruption.error() ?? error;
+        throw answer ? withBilled(failure, builder.usage) : failure;
       }
       return builder.completion('other');
     });
@@ -125,18 +129,26 @@ class OpenAiCompatible implements Provider {
   async embed(request: EmbedRequest, call?: CallOptions): Promise<Embedding> {
     checkEmbedding(request, call);
     const startedAt = performance.now();
-    const reply = await this.#json('/embeddings', embedBody(request), call);
-    const vectors = readVectors(this.name, reply, [request.input].flat().length);
+    let counted: Usage | undefined;
+    const usage = (): Usage => {
+      if (counted) return counted;
+      const promptTokens = this.countTokens(request);
+      return { promptTokens, completionTokens: 0, totalTokens: promptTokens, estimated: true };
+    };
+    const read = (answer: unknown) => {
+      const reply = readReply(this.name, answer);
+      try {
+        return readVectors(this.name, reply, [request.input].flat().length);
+      } finally {
+        counted = readUsage(this.name, reply);
+      }
+    };
+    const vectors = await this.#json('/embeddings', embedBody(request), call, read, usage);
     return {
       provider: this.name,
       model: request.model,
       vectors,
-      usage: readUsage(this.name, (reply as { readonly usage?: unknown }).usage) ?? {
-        promptTokens: this.countTokens(request),
-        completionTokens: 0,
-        totalTokens: this.countTokens(request),
-        estimated: true,
-      },
+      usage: usage(),
       timings: { totalMs: performance.now() - startedAt },
     };
   }
@@ -153,7 +165,8 @@ class OpenAiCompatible implements Provider {
   }
 
   async listModels(): Promise<readonly ModelDescription[]> {
-    const models = readModels(this.name, await this.#json('/models', undefined, undefined));
+    const read = (reply: unknown) => readModels(this.name, reply);
+    const models = await this.#json('/models', undefined, undefined, read);
     return models.map(({ id, use, contextLength }) => {
       const known = this.#catalogue.get(id);
       return { id, use: known?.use ?? use, contextLength: contextLength ?? known?.contextLength };
@@ -163,7 +176,8 @@ class OpenAiCompatible implements Provider {
   /** Asks for the list of models. */
   async health(): Promise<Health> {
     const startedAt = performance.now();
-    const problem = await this.#json('/models', undefined, { timeoutMs: HEALTH_LIMIT_MS }).then(
+    const limits = { timeoutMs: HEALTH_LIMIT_MS };
+    const problem = await this.#json('/models', undefined, limits, () => undefined).then(
       () => undefined,
       (error: Error) => error.message,
     );
@@ -174,38 +188,49 @@ class OpenAiCompatible implements Provider {
   async #generate(request: GenerationRequest, call: CallOptions | undefined): Promise<Completion> {
     const builder = this.#builder(request, false);
     const body = generationBody(request, call, { stream: false, tenantField: this.#tenantField });
-    const reply = readReply(this.name, await this.#json(pathOf(request), body, call));
-    if (reply.choices.length === 0) throw malformed(this.name, 'choices');
-    builder.add(reply);
-    return builder.completion('other');
+    const read = (reply: unknown) => {
+      builder.add(reply);
+      builder.requireChoices();
+      return builder.completion('other');
+    };
+    return this.#json(pathOf(request), body, call, read, () => builder.usage);
   }
 
   /** Resolves when the stream has ended as it should. */
   async #receive(
-    request: GenerationRequest,
-    call: CallOptions | undefined,
-    signal: AbortSignal,
+    answer: Response,
     builder: ReplyBuilder,
     emit: (chunk: CompletionChunk) => void,
   ): Promise<void> {
-    const body = generationBody(request, call, { stream: true, tenantField: this.#tenantField });
     let done = false;
-    for await (const data of eventData(this.#endpoint.bytes(pathOf(request), body, signal))) {
+    for await (const data of eventData(this.#endpoint.bytes(answer))) {
       done ||= data === '[DONE]'; // read on to the end, so that the connection can serve again
       if (done) continue;
-      for (const chunk of builder.add(readReply(this.name, this.#parsed(data)))) emit(chunk);
+      for (const chunk of builder.add(this.#parsed(data))) emit(chunk);
     }
-    if (done || builder.finished) return;
-    const message = `${this.name} ended its stream before the completion was whole.`;
-    throw new ProviderError('INHOUSE_PROVIDER_DISCONNECTED', message);
+    if (!done && !builder.finished) {
+      const message = `${this.name} ended its stream before the completion was whole.`;
+      throw new ProviderError('INHOUSE_PROVIDER_DISCONNECTED', message);
+    }
+    builder.requireChoices();
   }
 
-  async #json(path: string, body: unknown, call: CallOptions | undefined): Promise<unknown> {
+  /** `spent` is asked when the call fails after its answer has begun: before, nobody here knows whether anything ran. */
+  async #json<T>(
+    path: string,
+    body: unknown,
+    call: CallOptions | undefined,
+    read: (reply: unknown) => T,
+    spent?: () => Usage,
+  ): Promise<T> {
     using interruption = new Interruption(call, this.#timeoutMs);
+    let answer: Response | undefined;
     try {
-      return await this.#endpoint.json(path, body, interruption.signal);
+      answer = await this.#endpoint.request(path, body, interruption.signal);
+      return read(await this.#endpoint.json(answer));
     } catch (error) {
-      throw interruption.error() ?? error;
+      const failure = interruption.error() ?? error;
+      throw answer && spent ? withBilled(failure, spent()) : failure;
     }
   }
 
@@ -237,9 +262,9 @@ function estimatedTokens(text: string): number {
   return Math.ceil(Buffer.byteLength(text) / BYTES_PER_TOKEN);
 }
 
-/** What a stream delivered before it failed was computed, and will be billed. */
-function withUsage(error: unknown, usage: Usage): unknown {
-  if (!(error instanceof ProviderError) || usage.completionTokens === 0) return error;
-  const { code, message, cause, details } = error;
-  return new ProviderError(code, message, { cause, details: { ...details, usage } });
+/** What came of an answer before it failed will be billed; of one that is an error from its beginning, nothing will. */
+function withBilled(error: unknown, usage: Usage): unknown {
+  const failedAtOnce =
+    error instanceof InhouseError && error.code === 'INHOUSE_PROVIDER_FAILED' && usage.completionTokens === 0;
+  return failedAtOnce ? error : withUsage(error, usage);
 }

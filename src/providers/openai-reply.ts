@@ -6,26 +6,21 @@ import type { ChosenTokenLogprob, FinishReason, ModelDescription, TokenLogprob, 
 /** One choice of an answer, or what one piece of a stream adds to it. */
 export interface ReplyChoice {
   readonly index: number;
-  readonly text: string;
+  /** Undefined where it says none. */
+  readonly text: string | undefined;
   readonly finishReason: FinishReason | undefined;
   readonly logprobs: readonly ChosenTokenLogprob[] | undefined;
 }
 
-/** An answer, or one piece of a stream. */
-export interface Reply {
-  readonly id: string | undefined;
-  readonly choices: readonly ReplyChoice[];
-  readonly usage: Usage | undefined;
-}
-
-type Json = Readonly<Record<string, unknown>>;
+/** An answer, or one piece of a stream, of which no more is known than that it is an object and no error. */
+export type Reply = Readonly<Record<string, unknown>>;
 
 /** A larger count is not a count. */
 const MOST_TOKENS = 1_000_000;
 
 const FINISH_REASONS: readonly unknown[] = ['stop', 'length', 'content_filter', 'abort'];
 
-/** Throws `INHOUSE_PROVIDER_FAILED` for an error in the place of a piece, `INHOUSE_PROVIDER_MALFORMED`. */
+/** @throws ProviderError `INHOUSE_PROVIDER_FAILED` for an error in its place, `INHOUSE_PROVIDER_MALFORMED` */
 export function readReply(provider: string, value: unknown): Reply {
   const reply = object(provider, 'the answer', value);
   if (reply.error !== undefined && reply.error !== null) {
@@ -33,33 +28,35 @@ export function readReply(provider: string, value: unknown): Reply {
     const message = `${provider} failed while it answered: ${said}`;
     throw new ProviderError('INHOUSE_PROVIDER_FAILED', message, { details: { provider } });
   }
-  if (!Array.isArray(reply.choices)) throw malformed(provider, 'choices');
-  return {
-    id: typeof reply.id === 'string' && reply.id !== '' ? reply.id : undefined,
-    choices: reply.choices.map((choice) => readChoice(provider, choice)),
-    usage: readUsage(provider, reply.usage),
-  };
+  return reply;
+}
+
+export function readId({ id }: Reply): string | undefined {
+  return typeof id === 'string' && id !== '' ? id : undefined;
+}
+
+export function readChoices(provider: string, { choices }: Reply): ReplyChoice[] {
+  if (!Array.isArray(choices)) throw malformed(provider, 'choices');
+  return choices.map((choice, position) => readChoice(provider, choice, position));
 }
 
 /** One vector per input, in their order. */
-export function readVectors(provider: string, value: unknown, inputs: number): Float32Array[] {
-  const { data } = object(provider, 'the answer', value);
+export function readVectors(provider: string, { data }: Reply, inputs: number): Float32Array[] {
   if (!Array.isArray(data) || data.length !== inputs) throw malformed(provider, 'data');
   const vectors: Float32Array[] = [];
   for (const [position, element] of data.entries()) {
     const { index = position, embedding } = object(provider, 'data', element);
-    if (!Array.isArray(embedding) || embedding.length === 0 || !embedding.every(Number.isFinite))
-      throw malformed(provider, 'embedding');
     if (!isCount(index) || index >= inputs || vectors[index]) throw malformed(provider, 'index');
-    vectors[index] = Float32Array.from(embedding as number[]);
+    vectors[index] = readVector(provider, embedding);
   }
+  if (vectors.some(({ length }) => length !== vectors[0]!.length)) throw malformed(provider, 'embedding');
   return vectors;
 }
 
 /** Undefined where there are no counts. */
-export function readUsage(provider: string, value: unknown): Usage | undefined {
-  if (value === undefined || value === null) return undefined;
-  const { prompt_tokens, completion_tokens = 0 } = object(provider, 'usage', value);
+export function readUsage(provider: string, { usage }: Reply): Usage | undefined {
+  if (usage === undefined || usage === null) return undefined;
+  const { prompt_tokens, completion_tokens = 0 } = object(provider, 'usage', usage);
   if (!isCount(prompt_tokens) || !isCount(completion_tokens)) throw malformed(provider, 'usage');
   return {
     promptTokens: prompt_tokens,
@@ -88,11 +85,21 @@ export function malformed(provider: string, part: string): ProviderError {
   );
 }
 
-function readChoice(provider: string, value: unknown): ReplyChoice {
-  const { index = 0, text, message, delta, finish_reason, logprobs } = object(provider, 'choices', value);
-  const said = text ?? ((message ?? delta ?? {}) as Json).content ?? '';
+/** Numbers that a float of 32 bits can hold. */
+function readVector(provider: string, embedding: unknown): Float32Array {
+  if (Array.isArray(embedding) && embedding.length > 0 && embedding.every(Number.isFinite)) {
+    const vector = Float32Array.from(embedding as number[]);
+    if (vector.every(Number.isFinite)) return vector;
+  }
+  throw malformed(provider, 'embedding');
+}
+
+function readChoice(provider: string, value: unknown, position: number): ReplyChoice {
+  const choice = object(provider, 'choices', value);
+  const { index = position, text, message, delta, finish_reason, logprobs } = choice;
+  const said = text ?? object(provider, 'message', message ?? delta ?? {}).content ?? undefined;
   if (!isCount(index)) throw malformed(provider, 'index');
-  if (typeof said !== 'string') throw malformed(provider, 'content');
+  if (said !== undefined && typeof said !== 'string') throw malformed(provider, 'content');
   return { index, text: said, finishReason: readFinish(finish_reason), logprobs: readLogprobs(logprobs) };
 }
 
@@ -101,33 +108,51 @@ function readFinish(reason: unknown): FinishReason | undefined {
   return FINISH_REASONS.includes(reason) ? (reason as FinishReason) : 'other';
 }
 
-/** Conversations have a list of records, plain completions lists side by side. Neither is worth failing a call for. */
+/**
+ * Conversations have a list of records, plain completions lists side by side. Neither is worth failing a call for: with
+ * one malformed entry, all of them are left out.
+ */
 function readLogprobs(value: unknown): ChosenTokenLogprob[] | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { content, tokens, token_logprobs, top_logprobs } = value as Json;
-  if (Array.isArray(content)) {
-    return content.map((entry: Json) => ({
-      ...tokenLogprob(entry),
-      top: Array.isArray(entry.top_logprobs) ? entry.top_logprobs.map(tokenLogprob) : [],
-    }));
+  const { content, tokens, token_logprobs, top_logprobs } = Object(value) as Reply;
+  const chosen: ChosenTokenLogprob[] = [];
+  for (const entry of Array.isArray(content) ? content : rows(tokens, token_logprobs, top_logprobs)) {
+    const token = tokenLogprob(entry);
+    const others = (entry as Reply | null)?.top_logprobs;
+    const top = Array.isArray(others) ? others.map(tokenLogprob) : [];
+    if (!token || !top.every((other) => other !== undefined)) return undefined;
+    chosen.push({ ...token, top: top.sort((a, b) => b.logprob - a.logprob) });
   }
-  if (!Array.isArray(tokens) || !Array.isArray(token_logprobs)) return undefined;
-  const tops = Array.isArray(top_logprobs) ? (top_logprobs as (Json | null)[]) : [];
+  return chosen.length > 0 ? chosen : undefined;
+}
+
+/** Lists side by side, as a list of records. */
+function rows(tokens: unknown, logprobs: unknown, tops: unknown): unknown[] {
+  if (!Array.isArray(tokens) || !Array.isArray(logprobs)) return [];
+  const others: unknown[] = Array.isArray(tops) ? tops : [];
   return tokens.map((token, i) => ({
-    ...tokenLogprob({ token, logprob: token_logprobs[i] }),
-    top: Object.entries(tops[i] ?? {})
-      .map(([token, logprob]) => tokenLogprob({ token, logprob }))
-      .sort((a, b) => b.logprob - a.logprob),
+    token,
+    logprob: logprobs[i],
+    top_logprobs: Object.entries(isObject(others[i]) ? others[i] : {}).map(([token, logprob]) => ({
+      token,
+      logprob,
+    })),
   }));
 }
 
-function tokenLogprob(entry: Json): TokenLogprob {
-  return { text: String(entry?.token), logprob: Number(entry?.logprob) };
+function tokenLogprob(entry: unknown): TokenLogprob | undefined {
+  const { token, logprob } = Object(entry) as Reply;
+  return typeof token === 'string' && Number.isFinite(logprob)
+    ? { text: token, logprob: logprob as number }
+    : undefined;
 }
 
-function object(provider: string, part: string, value: unknown): Json {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
+function object(provider: string, part: string, value: unknown): Reply {
+  if (isObject(value)) return value;
   throw malformed(provider, part);
+}
+
+function isObject(value: unknown): value is Reply {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isCount(value: unknown): value is number {

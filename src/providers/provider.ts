@@ -43,7 +43,8 @@ export interface Capabilities {
  * How a call may end early. With `InvalidInputError` when the request cannot be served as it is, `ModelUnavailableError`
  * when its model is not one of the provider's, `TimeoutError` when time is up, `AbortedError` when `signal` aborts,
  * `ProviderError` when a remote provider fails, and what `Model` throws for a local one.
- * `details.usage` of a `TimeoutError` or `AbortedError` tells the tokens spent by then, where known.
+ * `details.usage` of an error tells the tokens spent by then. It is missing or zero where nothing ran, and missing where a
+ * remote answer had not begun: nobody knows then.
  */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -110,6 +111,9 @@ export interface Usage {
   /** True where a remote provider sent no counts and these are estimates. */
   readonly estimated?: true;
 }
+
+/** Of a call that ended before anything ran. */
+export const NO_USAGE: Usage = { promptTokens: 0, completionTokens: 0, totalTokens: 0 };
 
 /** Milliseconds; undefined where the provider cannot know, or where there was no token. */
 export interface Timings {

@@ -1,9 +1,11 @@
 // Puts a remote completion together from the pieces that arrive, one or many, and says how far it has come.
 
-import type { Reply } from './openai-reply.js';
+import { malformed, type ReplyChoice, readChoices, readId, readReply, readUsage } from './openai-reply.js';
 import type { ChosenTokenLogprob, Completion, CompletionChunk, FinishReason, Usage } from './provider.js';
 
 interface GrowingChoice {
+  /** It has said something, if only why it ended. */
+  begun: boolean;
   text: string;
   /** Pieces with text: nearly always one token each. */
   pieces: number;
@@ -38,6 +40,7 @@ export class ReplyBuilder {
     this.#options = options;
     this.#startedAt = options.now();
     this.#choices = Array.from({ length: options.choices }, () => ({
+      begun: false,
       text: '',
       pieces: 0,
       finishReason: undefined,
@@ -58,25 +61,29 @@ export class ReplyBuilder {
     return { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens, estimated: true };
   }
 
-  /** Returns what is new in a piece; choices that nobody asked for are left out. */
-  add(reply: Reply): CompletionChunk[] {
-    this.#id ??= reply.id;
-    this.#usage = reply.usage ?? this.#usage;
-    const chunks: CompletionChunk[] = [];
-    for (const { index, text, finishReason, logprobs } of reply.choices) {
-      const choice = this.#choices[index];
-      if (!choice || choice.finishReason) continue;
-      choice.text += text;
-      choice.finishReason = finishReason;
-      if (logprobs) choice.logprobs.push(...logprobs);
-      if (text !== '') this.#noteText(choice);
-      if (text !== '' || finishReason) chunks.push({ index, text, ...(finishReason && { finishReason }) });
+  /**
+   * Returns what is new in a piece; choices that nobody asked for are left out. Of a malformed one, what can be read is
+   * counted all the same: it will be billed.
+   * @throws ProviderError as `readReply` does
+   */
+  add(piece: unknown): CompletionChunk[] {
+    const { provider } = this.#options;
+    const reply = readReply(provider, piece);
+    this.#id ??= readId(reply);
+    try {
+      return this.#addChoices(readChoices(provider, reply));
+    } finally {
+      this.#usage = readUsage(provider, reply) ?? this.#usage;
     }
-    return chunks;
+  }
+
+  /** @throws ProviderError `INHOUSE_PROVIDER_MALFORMED` when one that was asked for has not come */
+  requireChoices(): void {
+    if (!this.#choices.every(({ begun }) => begun)) throw malformed(this.#options.provider, 'choices');
   }
 
   /** Choices that have not said why they ended get `unfinished`. */
-  completion(unfinished: FinishReason): Completion {
+  completion(unfinished: FinishReason, usage = this.usage): Completion {
     const { provider, model } = this.#options;
     const choices = this.#choices.map(({ text, finishReason = unfinished, logprobs }, index) => ({
       index,
@@ -85,9 +92,26 @@ export class ReplyBuilder {
       ...(logprobs.length > 0 && { logprobs }),
     }));
     const { text, finishReason } = choices[0]!;
-    const { usage } = this;
     const id = this.#id ?? `cmpl-${crypto.randomUUID()}`;
     return { id, provider, model, text, finishReason, choices, usage, timings: this.#timings(usage) };
+  }
+
+  #addChoices(replied: readonly ReplyChoice[]): CompletionChunk[] {
+    const { provider, streamed } = this.#options;
+    const chunks: CompletionChunk[] = [];
+    for (const { index, text: said, finishReason, logprobs } of replied) {
+      const choice = this.#choices[index];
+      if (choice?.begun && !streamed) throw malformed(provider, 'index');
+      if (!choice || choice.finishReason) continue;
+      const text = said ?? '';
+      choice.begun ||= said !== undefined || finishReason !== undefined;
+      choice.text += text;
+      choice.finishReason = finishReason;
+      for (const each of logprobs ?? []) choice.logprobs.push(each);
+      if (text !== '') this.#noteText(choice);
+      if (text !== '' || finishReason) chunks.push({ index, text, ...(finishReason && { finishReason }) });
+    }
+    return chunks;
   }
 
   #noteText(choice: GrowingChoice): void {

@@ -184,7 +184,8 @@ class StubProvider implements Provider {
         const cut = { ...choice, text, finishReason: 'abort' as const };
         return this.#completion(request, promptTokens, cut, startedAt, firstAt);
       }
-      interruption.throwIfInterrupted({ usage: usage(promptTokens, token * (request.n ?? 1)) });
+      const spent = token > 0 ? { usage: usage(promptTokens, token * (request.n ?? 1)) } : undefined;
+      interruption.throwIfInterrupted(spent);
       if (fault !== undefined && token >= this.#tokensBeforeFault) throw fault;
       firstAt ??= this.#now();
       const piece = choice.text.slice(text.length, text.length + TOKEN_LENGTH);

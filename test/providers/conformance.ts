@@ -241,7 +241,11 @@ export function describeProvider(name: string, open: () => Promise<Subject>): vo
         provider.stream({ model, messages: MESSAGES }, call).result,
         provider.embed({ model, input: 'text' }, call),
       ]);
-      for (const error of errors) expect(error).toBeInstanceOf(AbortedError);
+      for (const error of errors) {
+        expect(error).toBeInstanceOf(AbortedError);
+        const { usage } = (error as AbortedError).details as { usage?: Completion['usage'] };
+        expect(usage?.totalTokens ?? 0).toBe(0);
+      }
     });
 
     it('ends with AbortedError when the signal aborts on the way', async () => {

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AbortedError } from '#inhouse/errors.js';
+import { governanceOf } from '#inhouse/governance/governance-report.js';
+import { govern } from '#inhouse/governance/governed-provider.js';
 import { load } from '#inhouse/load.js';
 import type { Model } from '#inhouse/model.js';
-import { local } from '#inhouse/providers/local.js';
+import { type LocalModel, local } from '#inhouse/providers/local.js';
 import { asChatCompletion, asEmbeddingList } from '#inhouse/providers/openai-shape.js';
 import type { Provider } from '#inhouse/providers/provider.js';
 import { transcript } from '#inhouse/providers/transcript.js';
@@ -52,6 +54,70 @@ describe('local', () => {
     const computedMs = shares.reduce((sum, ms) => sum + ms, lost);
     expect(Math.min(lost, ...shares)).toBeGreaterThan(0);
     expect(computedMs).toBeLessThanOrEqual(performance.now() - startedMs);
+  });
+
+  describe('what ends before it has run has used nothing', () => {
+    const request = { model: 'small', prompt: 'The lighthouse '.repeat(50), maxTokens: 5 };
+    const nothing = { promptTokens: 0, completionTokens: 0, totalTokens: 0 };
+    const costOf = (error: Error | undefined) => governanceOf(error)!.cost.actualUsd;
+
+    it('a signal that has aborted already', async () => {
+      const call = { signal: AbortSignal.abort() };
+      const governed = govern(provider);
+      const errors = await failures([
+        governed.complete(request, call),
+        governed.stream(request, call).result,
+      ]);
+      expect(errors.map(costOf)).toEqual([0, 0]);
+    });
+
+    it('a call that ends in the queue of the engine', async () => {
+      await using narrow = await load(undefined, { maxBatchSize: 1 });
+      const queued = local(new Map([['small', narrow]]));
+      const governed = govern(queued, { enableRetry: false });
+      const leave = new AbortController();
+      const busy = queued.complete({ ...request, maxTokens: 400 }, { signal: leave.signal });
+      const left = queued.stream(request);
+      await left[Symbol.asyncIterator]().return?.();
+      const errors = await failures([
+        governed.complete(request, { timeoutMs: 5 }),
+        governed.stream(request, { timeoutMs: 5 }).result,
+      ]);
+      leave.abort();
+      await failures([busy]);
+      for (const error of errors)
+        expect(error).toMatchObject({ code: 'INHOUSE_TIMEOUT', details: { usage: nothing, computeMs: 0 } });
+      expect(errors.map(costOf)).toEqual([0, 0]);
+      expect(await left.result).toMatchObject({ finishReason: 'abort', usage: nothing });
+    });
+  });
+
+  it('embeddings that end early tell the tokens of the inputs that were done', async () => {
+    const controller = new AbortController();
+    let done = 0;
+    const provider = local({
+      info: () => model.info(),
+      countTokens: (text) => model.countTokens(text),
+      embed: async () => {
+        if (++done === 9) controller.abort();
+        return new Float32Array(2);
+      },
+    } as Partial<LocalModel> as LocalModel);
+    const input = Array.from({ length: 10 }, () => 'one two');
+    const tokens = 9 * model.countTokens('one two');
+    const request = { model: model.info().id, input };
+    const [aborted] = await failures([provider.embed(request, controller)]);
+    expect(aborted).toMatchObject({
+      code: 'INHOUSE_ABORTED',
+      details: { usage: { promptTokens: tokens, completionTokens: 0, totalTokens: tokens } },
+    });
+    const tooLong = 'word '.repeat(model.info().contextLength + 1);
+    const [refused] = await failures([local(model).embed({ ...request, input: ['one two', tooLong] })]);
+    expect(refused).toMatchObject({
+      code: 'INHOUSE_CONTEXT_OVERFLOW',
+      name: 'InvalidInputError',
+      details: { usage: { totalTokens: model.countTokens('one two') } },
+    });
   });
 
   it('is the model itself: same tokens, same timings, same usage', async () => {

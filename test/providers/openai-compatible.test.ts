@@ -23,6 +23,7 @@ describeProvider('openAiCompatible, over HTTP', async () => {
 });
 
 const request = { model: 'gpt2', prompt: 'Hello there', maxTokens: 8 };
+const COUNTS = { prompt_tokens: 10, completion_tokens: 20 };
 const chunk = (text: string, finish_reason: string | null = null) => ({
   id: 'cmpl-7',
   choices: [{ index: 0, text, finish_reason }],
@@ -151,12 +152,127 @@ describe('openAiCompatible', () => {
       expect(await failure()).toMatchObject({ code: 'INHOUSE_PROVIDER_MALFORMED', retryable: false });
     });
 
-    it('embeddings too few, or not numbers', async () => {
-      for (const data of [[], [{ index: 0, embedding: ['a'] }], [{ index: 9, embedding: [1] }], undefined]) {
-        answer(200, { data });
-        const [error] = await failures([open().embed({ model: 'gpt2', input: 'x' })]);
-        expect(error).toMatchObject({ code: 'INHOUSE_PROVIDER_MALFORMED' });
-      }
+    it.each([
+      ['too few', []],
+      ['too many', [{ embedding: [1] }, { embedding: [1] }, { embedding: [1] }]],
+      ['none', undefined],
+      ['null', [null, null]],
+      ['not numbers', [{ embedding: ['a'] }, { embedding: ['b'] }]],
+      ['null in the place of a number', [{ embedding: [1] }, { embedding: [null] }]],
+      ['out of the range of a float', [{ embedding: [1] }, { embedding: [1e300] }]],
+      ['of unequal length', [{ embedding: [1] }, { embedding: [1, 2] }]],
+      [
+        'twice the same',
+        [
+          { index: 0, embedding: [1] },
+          { index: 0, embedding: [1] },
+        ],
+      ],
+      [
+        'of an input that was not there',
+        [
+          { index: 0, embedding: [1] },
+          { index: 9, embedding: [1] },
+        ],
+      ],
+    ])('embeddings: %s', async (_what, data) => {
+      answer(200, { data, usage: { prompt_tokens: 7 } });
+      const [error] = await failures([open().embed({ model: 'gpt2', input: ['x', 'y'] })]);
+      expect(error).toMatchObject({
+        code: 'INHOUSE_PROVIDER_MALFORMED',
+        details: { usage: { promptTokens: 7, totalTokens: 7 } },
+      });
+    });
+
+    const text = 'four bytes a token';
+    it.each([
+      ['its choices: by its counts', { choices: [{ text: 5 }], usage: COUNTS }, [10, 20]],
+      ['its counts: by its text', { choices: [{ text }], usage: { completion_tokens: 20 } }, [3, 5]],
+      ['both: by the prompt', { choices: [null], usage: [] }, [3, 0]],
+      ['all of it: by the prompt', '<html>', [3, 0]],
+    ])('what was answered is paid for, also if malformed: %s', async (_what, body, tokens) => {
+      const [promptTokens, completionTokens] = tokens;
+      const expected = {
+        code: 'INHOUSE_PROVIDER_MALFORMED',
+        details: { usage: { promptTokens, completionTokens } },
+      };
+      answer(200, body);
+      expect(await failure()).toMatchObject(expected);
+      server.misbehaviour = (response) => sendEvent(response, body);
+      expect(await streamFailure()).toMatchObject(expected);
+    });
+
+    it('an error in the place of an answer is free', async () => {
+      answer(200, { error: { message: 'overloaded' } });
+      const error = await failure();
+      expect(error).toMatchObject({ code: 'INHOUSE_PROVIDER_FAILED', retryable: true });
+      expect(error.details.usage).toBeUndefined();
+    });
+
+    it.each([
+      ['only of another index', [{ index: 3, text: 'a', finish_reason: 'stop' }]],
+      ['only of an index that is none', [{ index: 'first', text: 'a', finish_reason: 'stop' }]],
+      ['with a message that is no object', [{ index: 0, message: 'a', delta: 'a', finish_reason: 'stop' }]],
+      ['that say nothing', [{ index: 0 }]],
+    ])('choices %s: INHOUSE_PROVIDER_MALFORMED', async (_what, choices) => {
+      answer(200, { choices });
+      expect(await failure()).toMatchObject({ code: 'INHOUSE_PROVIDER_MALFORMED' });
+      server.misbehaviour = (response) => {
+        sendEvent(response, { choices });
+        response.end('data: [DONE]\n\n');
+      };
+      expect(await streamFailure()).toMatchObject({ code: 'INHOUSE_PROVIDER_MALFORMED' });
+    });
+
+    it.each([
+      ['fewer than were asked for', [{ text: 'a', finish_reason: 'stop' }]],
+      [
+        'the same one twice',
+        [
+          { index: 0, text: 'a' },
+          { index: 0, text: 'b' },
+        ],
+      ],
+    ])('two choices, %s: INHOUSE_PROVIDER_MALFORMED', async (_what, choices) => {
+      answer(200, { choices });
+      const [error] = await failures([open().complete({ ...request, n: 2 })]);
+      expect(error).toMatchObject({ code: 'INHOUSE_PROVIDER_MALFORMED' });
+    });
+
+    it('choices without an index come in their order', async () => {
+      answer(200, { choices: [{ text: 'a' }, { text: 'b' }] });
+      const { choices } = await open().complete({ ...request, n: 2 });
+      expect(choices.map((choice) => choice.text)).toEqual(['a', 'b']);
+    });
+
+    it.each([
+      ['null', null],
+      ['a text', 'none'],
+      ['null in a list', { content: [null] }],
+      ['an empty record', { content: [{}] }],
+      ['numbers as texts', { content: [{ token: 'a', logprob: '-1' }] }],
+      ['null among the others', { content: [{ token: 'a', logprob: -1, top_logprobs: [null] }] }],
+      ['lists of unequal length', { tokens: ['a', 'b'], token_logprobs: [-1] }],
+      ['null in the lists', { tokens: [null], token_logprobs: [null], top_logprobs: [null] }],
+      ['others that are no number', { tokens: ['a'], token_logprobs: [-1], top_logprobs: [{ b: {} }] }],
+    ])('log-probabilities that are malformed are left out: %s', async (_what, logprobs) => {
+      const choices = [{ index: 0, text: 'a', finish_reason: 'stop', logprobs }];
+      answer(200, { choices });
+      const whole = await open().complete({ ...request, logprobs: 1 });
+      server.misbehaviour = (response) => {
+        sendEvent(response, { choices });
+        response.end('data: [DONE]\n\n');
+      };
+      const streamed = await open().stream({ ...request, logprobs: 1 }).result;
+      for (const { choices } of [whole, streamed])
+        expect(choices).toEqual([{ index: 0, text: 'a', finishReason: 'stop' }]);
+    });
+
+    it('any number of log-probabilities is read', async () => {
+      const content = Array.from({ length: 300_000 }, () => ({ token: 'a', logprob: -1 }));
+      answer(200, { choices: [{ index: 0, text: 'a', finish_reason: 'stop', logprobs: { content } }] });
+      const { choices } = await open().complete({ ...request, logprobs: 0 });
+      expect(choices[0]!.logprobs!.length).toBe(300_000);
     });
 
     it('an answer without counts gets estimates, marked as such', async () => {
@@ -247,6 +363,43 @@ describe('openAiCompatible', () => {
       expect(text).toBe('one');
       expect(error).toMatchObject({ code: 'INHOUSE_TIMEOUT', details: { timeoutMs: 100 } });
       expect((error.details.usage as Usage).completionTokens).toBe(1);
+    });
+
+    const ways = ['abort', 'timeout'] as const;
+    const methods = ['complete', 'stream'] as const;
+    const cases = ways.flatMap((way) => methods.map((method) => [way, method] as const));
+    const cut = async (way: (typeof ways)[number], method: (typeof methods)[number]) => {
+      const controller = new AbortController();
+      if (way === 'abort') setTimeout(() => controller.abort(), 100);
+      const call = way === 'timeout' ? { timeoutMs: 100 } : controller;
+      const provider = open();
+      const [error] = await failures([
+        method === 'complete' ? provider.complete(request, call) : provider.stream(request, call).result,
+      ]);
+      return (error as InhouseError).details.usage;
+    };
+
+    it.each(cases)('%s before the answer begins tells of no usage, for nobody knows: %s', async (...how) => {
+      behave(() => {});
+      expect(await cut(...how)).toBeUndefined();
+    });
+
+    it.each(cases)('%s after the answer has begun tells of the prompt at least: %s', async (...how) => {
+      behave((response) => response.writeHead(200, { 'content-type': 'text/plain' }).flushHeaders());
+      expect(await cut(...how)).toEqual({
+        promptTokens: 3,
+        completionTokens: 0,
+        totalTokens: 3,
+        estimated: true,
+      });
+    });
+
+    it('a reader who leaves before the answer begins has used nothing', async () => {
+      behave(() => {});
+      const stream = open().stream(request);
+      await vi.waitUntil(() => server.received.length === 1);
+      await stream[Symbol.asyncIterator]().return?.();
+      expect(await stream.result).toMatchObject({ finishReason: 'abort', usage: { totalTokens: 0 } });
     });
 
     it('a stream without end is cut at the limit', async () => {
