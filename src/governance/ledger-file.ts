@@ -5,13 +5,14 @@ import { readdir } from 'node:fs/promises';
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import type { ClassicLevel } from 'classic-level';
 import { type ErrorCode, LedgerError } from '../errors.js';
+import type { OnFault } from './callbacks.js';
 import { type Clock, systemClock } from './clock.js';
 import { eachOperationOnce, type Ledger, type LedgerEntry } from './ledger.js';
 
 export interface FileLedgerOptions {
   readonly clock?: Clock | undefined;
   /** Told of what fails behind a request; the request itself never fails for it. */
-  readonly onFault?: ((where: string, error: unknown) => void) | undefined;
+  readonly onFault?: OnFault | undefined;
 }
 
 export interface FileLedgerStatus {
@@ -35,7 +36,7 @@ type Database = ClassicLevel<string, readonly LedgerEntry[]>;
 export class FileLedger implements Ledger {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #onFault: (where: string, error: unknown) => void;
+  readonly #onFault: OnFault;
   readonly #pending: LedgerEntry[] = [];
   /** The number of the first pending entry, once there is one. */
   #next: number;

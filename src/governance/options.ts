@@ -105,7 +105,7 @@ export interface GovernOptions {
   /** A pino logger, or what looks like one. Default: nothing is logged. */
   readonly logger?: Logger | undefined;
   /** Takes the records of strict mode. */
-  readonly onAudit?: ((record: AuditRecord) => void) | undefined;
+  readonly onAudit?: ((record: AuditRecord) => unknown) | undefined;
 
   /** Results that a session keeps. Default 100. */
   readonly sessionResults?: number | undefined;

@@ -7,9 +7,10 @@ import { AuditTrail } from './audit.js';
 import { CircuitBreaker } from './breaker.js';
 import { type BudgetAlert, BudgetManager } from './budget.js';
 import type { BudgetDefinition } from './budget-definition.js';
+import { type OnFault, tell } from './callbacks.js';
 import { type Clock, systemClock } from './clock.js';
 import { CostTotals } from './cost-totals.js';
-import { type Ledger, MemoryLedger } from './ledger.js';
+import { type Ledger, type LedgerEntry, MemoryLedger } from './ledger.js';
 import { Log } from './logging.js';
 import { OperationAlerts } from './operation-alerts.js';
 import { checkGovernOptions, type GovernancePolicy, type GovernOptions } from './options.js';
@@ -68,7 +69,7 @@ export function governanceParts(provider: Provider, options: GovernOptions): Gov
   const faults = new TelemetryFaults();
   const log = new Log(options.logger, faults);
   const tenants = new Tenants(options.tenants);
-  const onFault = (_where: string, error: unknown) => faults.record('callback', error);
+  const onFault: OnFault = (_where, error) => faults.record('callback', error);
   const ledger = options.ledger ? withoutThrowing(options.ledger, onFault) : new MemoryLedger();
   return {
     provider,
@@ -151,29 +152,20 @@ function sharedBudgets(options: GovernOptions): readonly BudgetDefinition[] {
 function operationAlerts(
   { operationAlerts, onOperationAlert }: GovernOptions,
   log: Log,
-  onFault: (where: string, error: unknown) => void,
+  onFault: OnFault,
 ): OperationAlerts | undefined {
   if (operationAlerts === undefined && onOperationAlert === undefined) return undefined;
-  return new OperationAlerts(operationAlerts ?? {}, async (alert) => {
+  return new OperationAlerts(operationAlerts ?? {}, (alert) => {
     log.warn('Operation alert', () => ({ ...alert }));
-    try {
-      await onOperationAlert?.(alert);
-    } catch (error) {
-      onFault('operation alert', error);
-    }
+    tell(onOperationAlert, alert, 'operation alert', onFault);
   });
 }
 
 /** A ledger of the application's must not be what breaks a call. */
-function withoutThrowing(ledger: Ledger, onFault: (where: string, error: unknown) => void): Ledger {
+function withoutThrowing(ledger: Ledger, onFault: OnFault): Ledger {
+  const append: (entry: LedgerEntry) => unknown = (entry) => ledger.append(entry);
   return {
-    append(entry) {
-      try {
-        ledger.append(entry);
-      } catch (error) {
-        onFault('ledger', error);
-      }
-    },
+    append: (entry) => tell(append, entry, 'ledger', onFault),
     load: () => ledger.load(),
     flush: () => ledger.flush(),
     close: () => ledger.close(),

@@ -1,5 +1,6 @@
 // What an attribute must look like: kinds of rules, and the six that hold unless removed.
 import type { Attributes, AttributeValue } from './attributes.js';
+import { atOnce } from './callbacks.js';
 
 /** 'warning' is logged; 'error' is logged and counts as a violation; 'block' stops the call. */
 export type TagSeverity = 'warning' | 'error' | 'block';
@@ -105,7 +106,7 @@ function holds(rule: TagRule, value: AttributeValue, attributes: Attributes): bo
     case 'length':
       return typeof value === 'string' && value.length >= rule.least && value.length <= rule.most;
     case 'custom':
-      return rule.check(value, attributes);
+      return atOnce(rule.check(value, attributes));
   }
 }
 

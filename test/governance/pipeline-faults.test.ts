@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import { NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BudgetExceededError, ProviderError } from '#inhouse/errors.js';
@@ -11,6 +12,7 @@ import { govern } from '#inhouse/governance/governed-provider.js';
 import { FileLedger } from '#inhouse/governance/ledger-file.js';
 import type { GovernOptions } from '#inhouse/governance/options.js';
 import { PricingCatalogue } from '#inhouse/governance/pricing/catalogue.js';
+import { customRule, requiredRule } from '#inhouse/governance/tag-rules.js';
 import { openAiCompatible } from '#inhouse/providers/openai-compatible.js';
 import type { Completion } from '#inhouse/providers/provider.js';
 import { stub } from '#inhouse/providers/stub.js';
@@ -62,6 +64,50 @@ describe('prices, clocks and books that are wrong', () => {
     expect(await rejection(governed.complete(REQUEST))).toBeInstanceOf(BudgetExceededError);
     expect(governed.status().faults).toBeGreaterThan(3);
     expect(nothingHeld({ governed })).toBe(true);
+  });
+
+  it('a ledger, an audit sink and a logger that reject are counted and harm nobody', async () => {
+    const fail = async () => {
+      throw new Error('disk full');
+    };
+    const { governed } = bench({
+      governancePolicy: 'strict',
+      ledger: { append: fail, load: async () => [], flush: async () => {}, close: async () => {} },
+      onAudit: () => runInNewContext("Promise.reject(new Error('down'))"), // no instance of our Promise
+      logger: {
+        level: 'error',
+        isLevelEnabled: () => true,
+        debug: fail,
+        info: fail,
+        warn: fail,
+        error: fail,
+      },
+      attributes: { team: 'Not in kebab case', environment: 'test' },
+      tagRules: [requiredRule('costCenter', { severity: 'warning' })],
+    });
+    await governed.complete(REQUEST);
+    await new Promise((done) => setImmediate(done));
+    // Both windows and the cost for the ledger, one record, one warning.
+    expect(governed.status().faults).toBe(5);
+  });
+
+  it('an evaluator and a tag rule that answer with a promise object, whatever it holds', async () => {
+    const reject = async (): Promise<never> => {
+      throw new Error('policy server is down');
+    };
+    const { governed, served } = bench({
+      governancePolicy: 'strict',
+      tagRules: [customRule('team', reject as never)],
+    });
+    expect(await rejection(governed.complete(REQUEST))).toMatchObject({ code: 'INHOUSE_TAG_REFUSED' });
+    const { policies, tags } = governed.governance;
+    tags.disable();
+    policies.registerEvaluator('remote', () => ({ before: reject as never }));
+    policies.register({ name: 'remote' });
+    expect(await rejection(governed.complete(REQUEST))).toMatchObject({
+      details: { reasonCode: 'x_evaluation_failed' },
+    });
+    expect(served).toEqual([]);
   });
 
   it('the ledger brings budgets and totals over a restart', async () => {
