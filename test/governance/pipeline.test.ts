@@ -91,6 +91,26 @@ describe('attribution of a governed call', () => {
     expect(own.governance.attributes.costCenter).toBe('cc-acme');
     const named = await governed.complete(REQUEST, { attributes: { cost_center: 'cc-2' } });
     expect(named.governance.attributes.costCenter).toBe('cc-2');
+    const absent = await governed.complete(REQUEST, { attributes: { costCenter: undefined } });
+    expect(absent.governance.attributes.costCenter).toBe('cc-acme');
+  });
+
+  it('what a call leaves undefined does not take it out of its session’s budget', async () => {
+    const { governed } = bench({
+      governancePolicy: 'enforced',
+      tenants: { acme: { limitsUsd: { daily: COST / 2 } } },
+    });
+    await governed.trackSession({ attributes: { customer_id: 'acme' } }, async ({ sessionId }) => {
+      for (const customerId of [undefined, null]) {
+        const call = governed.complete(REQUEST, { sessionId, attributes: { customerId } });
+        expect(await rejection(call)).toMatchObject({ details: { scope: 'customer', value: 'acme' } });
+      }
+      const { governance } = await governed.complete(REQUEST, {
+        sessionId,
+        attributes: { customerId: 'globex', session_id: 'another' },
+      });
+      expect(governance.attributes).toMatchObject({ customerId: 'globex', sessionId });
+    });
   });
 
   it('C-82: the provider is told whose call it is, so that customers share no cache', async () => {
