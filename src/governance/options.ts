@@ -160,7 +160,7 @@ const RULES = {
   maxRetries: rule.integer(0, 100),
   retryBackoffFactor: rule.number(0),
   retryWhenQueueFull: rule.boolean,
-  retryPolicy: rule.object,
+  retryPolicy: isRetryPolicy,
   requestTimeoutMs: rule.above(0),
   enableCircuitBreaker: rule.boolean,
   circuitBreakerThreshold: rule.integer(1),
@@ -195,6 +195,15 @@ export function checkGovernOptions(options: GovernOptions): void {
   checkOptions('govern', rest, RULES);
   const { model: _theCallers, ...settings } = SAMPLING_RULES;
   checkOptions('requestDefaults', options.requestDefaults, settings);
+}
+
+/** Its methods may be inherited, and it may have more. */
+function isRetryPolicy(value: unknown): string | undefined {
+  const { maxRetries, waitMs, retries } = Object(value) as Partial<RetryPolicy>;
+  const whole = typeof waitMs === 'function' && typeof retries === 'function';
+  return whole && rule.integer(0)(maxRetries) === undefined
+    ? undefined
+    : 'an object of maxRetries, an integer from 0, and the functions waitMs and retries';
 }
 
 function isObject(value: unknown): boolean {
