@@ -72,7 +72,8 @@ export const rule = {
   text: ((value) =>
     typeof value === 'string' && value !== '' ? undefined : 'a string that is not empty') as Rule,
 
-  object: ((value) => (typeof value === 'object' && value !== null ? undefined : 'an object')) as Rule,
+  object: ((value) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value) ? undefined : 'an object') as Rule,
 
   function: ((value) => (typeof value === 'function' ? undefined : 'a function')) as Rule,
 

@@ -53,7 +53,7 @@ export function attributesOf(
     own = joined(sessions.get(sessionId)?.governanceAttributes as AttributeInput, own, { sessionId });
   }
   const attributes = attribution.resolve(own);
-  const costCenter = tenants.settings(textOf(attributes.customerId))?.costCenter;
+  const costCenter = tenants.settings(customerOf(attributes))?.costCenter;
   return costCenter === undefined ? attributes : attribution.resolve(joined({ costCenter }, own));
 }
 
@@ -64,8 +64,14 @@ function joined(...lowestFirst: readonly (AttributeInput | undefined)[]): Attrib
   return all;
 }
 
-export function scopesOf(provider: string, { team, project, customerId }: Attributes): BudgetScopes {
-  return { provider, team: textOf(team), project: textOf(project), customer: textOf(customerId) };
+export function scopesOf(provider: string, attributes: Attributes): BudgetScopes {
+  const { team, project } = attributes;
+  return { provider, team: textOf(team), project: textOf(project), customer: customerOf(attributes) };
+}
+
+/** An empty id is no customer. */
+function customerOf({ customerId }: Attributes): string | undefined {
+  return textOf(customerId) || undefined;
 }
 
 /** All text that a request brings; undefined where it brings token ids. */

@@ -3,12 +3,12 @@
 import type { MeterProvider, TracerProvider } from '@opentelemetry/api';
 import { checkOptions, invalidOption, rule } from '../options.js';
 import type { SamplingRequest } from '../providers/provider.js';
-import { SAMPLING_RULES } from '../providers/request.js';
+import { CALL_RULES, SAMPLING_RULES } from '../providers/request.js';
 import type { AdmissionLimits } from './admission.js';
 import type { AttributeInput } from './attributes.js';
 import type { AuditRecord } from './audit.js';
 import type { BudgetAlert } from './budget.js';
-import type { BudgetDefinition } from './budget-definition.js';
+import { type BudgetDefinition, checkBudget } from './budget-definition.js';
 import type { Clock } from './clock.js';
 import type { Ledger } from './ledger.js';
 import type { Logger } from './logging.js';
@@ -16,12 +16,12 @@ import type { OperationAlert, OperationThresholds } from './operation-alerts.js'
 import type { Policy } from './policy.js';
 import type { PricingCatalogue } from './pricing/catalogue.js';
 import type { RetryPolicy, Sleep } from './retry.js';
-import type { TagRule } from './tag-rules.js';
+import { checkTagRule, type TagRule } from './tag-rules.js';
 import type { ContentCapture } from './telemetry/content.js';
 import type { SpanNaming } from './telemetry/names.js';
 import type { SamplingStrategy } from './telemetry/sampling.js';
 import type { ServiceLevel } from './telemetry/spans.js';
-import type { TenantSettings } from './tenants.js';
+import { checkTenants, type TenantSettings } from './tenants.js';
 
 /**
  * advisory: everything is judged, nothing is stopped except by tag rules of severity 'block'.
@@ -161,7 +161,7 @@ const RULES = {
   retryBackoffFactor: rule.number(0),
   retryWhenQueueFull: rule.boolean,
   retryPolicy: isRetryPolicy,
-  requestTimeoutMs: rule.above(0),
+  requestTimeoutMs: CALL_RULES.timeoutMs,
   enableCircuitBreaker: rule.boolean,
   circuitBreakerThreshold: rule.integer(1),
   circuitBreakerTimeoutMs: rule.above(0),
@@ -181,6 +181,8 @@ const RULES = {
   sleep: rule.function,
 };
 
+const SERVICE_LEVEL_RULES = { tier: rule.text, latencyTargetMs: rule.above(0) };
+
 /** @throws InvalidInputError for an unknown option, or one that cannot be meant */
 export function checkGovernOptions(options: GovernOptions): void {
   const { governancePolicy, ...rest } = options;
@@ -195,6 +197,11 @@ export function checkGovernOptions(options: GovernOptions): void {
   checkOptions('govern', rest, RULES);
   const { model: _theCallers, ...settings } = SAMPLING_RULES;
   checkOptions('requestDefaults', options.requestDefaults, settings);
+  const { budgets = [], serviceLevel, tagRules = [], tenants = {} } = options;
+  for (const [index, each] of budgets.entries()) checkBudget(each, `govern: budgets[${index}]`);
+  for (const [index, each] of tagRules.entries()) checkTagRule(each, `govern: tagRules[${index}]`);
+  checkTenants(tenants, 'govern: tenants');
+  checkOptions('govern: serviceLevel', serviceLevel, SERVICE_LEVEL_RULES);
 }
 
 /** Its methods may be inherited, and it may have more. */
