@@ -163,6 +163,7 @@ function operationAlerts(
 
 /** A ledger of the application's must not be what breaks a call. */
 function withoutThrowing(ledger: Ledger, onFault: OnFault): Ledger {
+  ledger.reportTo?.(onFault);
   const append: (entry: LedgerEntry) => unknown = (entry) => ledger.append(entry);
   return {
     append: (entry) => tell(append, entry, 'ledger', onFault),
