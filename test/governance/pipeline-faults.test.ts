@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BudgetExceededError, ProviderError } from '#inhouse/errors.js';
 import { governanceOf } from '#inhouse/governance/governance-report.js';
 import { govern } from '#inhouse/governance/governed-provider.js';
+import { MemoryLedger } from '#inhouse/governance/ledger.js';
 import { FileLedger } from '#inhouse/governance/ledger-file.js';
 import type { GovernOptions } from '#inhouse/governance/options.js';
 import { PricingCatalogue } from '#inhouse/governance/pricing/catalogue.js';
@@ -138,6 +139,50 @@ describe('prices, clocks and books that are wrong', () => {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  });
+});
+
+describe('restoring', () => {
+  const twice = { name: 'LedgerError', code: 'INHOUSE_LEDGER_COUNTED' };
+  const remembered = async () => {
+    const ledger = new MemoryLedger();
+    await bench({ ledger }).governed.complete(REQUEST);
+    return ledger;
+  };
+
+  it('is refused the second time, also while the first is under way, and changes nothing', async () => {
+    const { governed } = bench({ ledger: await remembered(), dailyBudgetLimit: 1 });
+    const first = governed.restore();
+    expect(await rejection(governed.restore())).toMatchObject(twice);
+    await first;
+    expect(await rejection(governed.restore())).toMatchObject(twice);
+    expect(governed.costSummary()).toMatchObject({ totalOperations: 1 });
+    expect(governed.costSummary().dailyCosts).toBeCloseTo(COST, 18);
+  });
+
+  it('is refused after a call, also one that ends while the ledger is read', async () => {
+    const { governed: after } = bench({ ledger: await remembered() });
+    await after.complete(REQUEST);
+    expect(await rejection(after.restore())).toMatchObject(twice);
+
+    const ledger = await remembered();
+    let meanwhile = async () => {};
+    const slow = { append: ledger.append.bind(ledger), flush: ledger.flush, close: ledger.close };
+    const { governed } = bench({
+      ledger: { ...slow, load: () => meanwhile().then(() => ledger.load()) },
+    });
+    meanwhile = async () => void (await governed.complete(REQUEST));
+    expect(await rejection(governed.restore())).toMatchObject(twice);
+    expect(governed.costSummary()).toMatchObject({ totalOperations: 1 });
+  });
+
+  it('can be tried again where the ledger could not be read', async () => {
+    const ledger = await remembered();
+    vi.spyOn(ledger, 'load').mockRejectedValueOnce(new Error('busy'));
+    const { governed } = bench({ ledger });
+    await expect(governed.restore()).rejects.toThrow('busy');
+    await governed.restore();
+    expect(governed.costSummary().totalOperations).toBe(1);
   });
 });
 
