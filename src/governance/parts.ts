@@ -17,7 +17,7 @@ import { checkGovernOptions, type GovernancePolicy, type GovernOptions } from '.
 import { PolicyEngine } from './policy.js';
 import { PricingCatalogue } from './pricing/catalogue.js';
 import { type RetryPolicy, retryPolicy, type Sleep } from './retry.js';
-import { Sessions } from './session.js';
+import { type Session, Sessions } from './session.js';
 import { TelemetryFaults } from './telemetry/faults.js';
 import { type GovernanceMetrics, metricsOf } from './telemetry/metrics.js';
 import { samplingRate, TelemetrySampler } from './telemetry/sampling.js';
@@ -99,7 +99,10 @@ export function governanceParts(provider: Provider, options: GovernOptions): Gov
     tenants,
     ledger,
     totals: new CostTotals(),
-    sessions: new Sessions(clock, { keepResults: options.sessionResults }),
+    sessions: new Sessions(clock, {
+      keepResults: options.sessionResults,
+      onEnd: (session) => log.info('Session ended', () => sessionFields(session)),
+    }),
     retry: options.retryPolicy ?? retryPolicyOf(options),
     alerts: operationAlerts(options, log, onFault),
     breaker: options.enableCircuitBreaker
@@ -198,6 +201,11 @@ function telemetry(
     tracerProvider: options.tracerProvider,
   });
   return { recorder, metrics: metricsOf(options.meterProvider) };
+}
+
+function sessionFields({ sessionId, sessionName, totalOperations, totalCost, ...session }: Session) {
+  const durationMs = session.endTime! - session.startTime;
+  return { sessionId, sessionName, operations: totalOperations, cost: showUsd(totalCost), durationMs };
 }
 
 function alertFields({ scope, value, period, usagePercent, usedUsd, limitUsd }: BudgetAlert) {
