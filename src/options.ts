@@ -32,6 +32,12 @@ export function checkOptions(caller: string, given: unknown, rules: Readonly<Rec
   }
 }
 
+/** The entries of `defaults` that `given` leaves open. */
+export function missing(given: object, defaults: object): object {
+  const known = new Map<string, unknown>(Object.entries(given ?? {}));
+  return Object.fromEntries(Object.entries(defaults).filter(([name]) => known.get(name) === undefined));
+}
+
 export function invalidOption(
   caller: string,
   name: string,

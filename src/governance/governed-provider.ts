@@ -1,5 +1,6 @@
 // A provider under governance: the same interface, and with it sessions, budgets, costs and status.
 import { LedgerError } from '../errors.js';
+import { missing } from '../options.js';
 import { completionStream } from '../providers/completion-stream.js';
 import type {
   ChatRequest,
@@ -238,10 +239,4 @@ export class GovernedProvider implements Provider {
 function countedTwice(): LedgerError {
   const message = 'restore() would count costs twice: call it once, before the first call.';
   return new LedgerError('INHOUSE_LEDGER_COUNTED', message);
-}
-
-/** The entries of `defaults` that `given` lacks. */
-function missing(given: object, defaults: object): object {
-  const known = new Map<string, unknown>(Object.entries(given ?? {}));
-  return Object.fromEntries(Object.entries(defaults).filter(([name]) => known.get(name) === undefined));
 }

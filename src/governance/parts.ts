@@ -1,4 +1,5 @@
 // What all calls of one governed provider share: one instance of every concern, made from the options.
+import { missing } from '../options.js';
 import type { Provider } from '../providers/provider.js';
 import { Admission } from './admission.js';
 import { AttemptWatch } from './attempt-watch.js';
@@ -145,7 +146,7 @@ function sharedBudgets(options: GovernOptions): readonly BudgetDefinition[] {
   const hasOverall = budgets.some(({ scope = 'all' }) => scope === 'all');
   const all = budgets.map((budget) =>
     (budget.scope ?? 'all') === 'all'
-      ? { ...budget, limitsUsd: { ...counted, ...budget.limitsUsd } }
+      ? { ...budget, limitsUsd: { ...budget.limitsUsd, ...missing(budget.limitsUsd, counted) } }
       : budget,
   );
   if (hasOverall && own.length === 0) return all;

@@ -270,9 +270,11 @@ describe('budgets of a governed call', () => {
   });
 
   it('a budget for all calls may be given with the others, by the calendar', async () => {
-    const budgets = [{ alignment: 'calendar', limitsUsd: { daily: 5 } }] as const;
+    const budgets = [{ alignment: 'calendar', limitsUsd: { daily: 5, monthly: undefined } }] as const;
     const { governed } = bench({ budgets });
     expect(governed.costSummary()).toMatchObject({ dailyBudgetLimit: 5, monthlyBudgetLimit: undefined });
+    await governed.complete(REQUEST);
+    expect(governed.costSummary().monthlyCosts).toBeCloseTo(COST, 18);
     expect(() => bench({ budgets, hourlyBudgetLimit: 1 })).toThrow('two budgets for all calls');
   });
 
