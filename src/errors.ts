@@ -89,6 +89,7 @@ export const ERROR_CATALOGUE = {
   INHOUSE_LEDGER_LOCKED: transient,
   INHOUSE_LEDGER_CORRUPT: broken,
   INHOUSE_LEDGER_FAILED: { status: 507, retryable: true },
+  INHOUSE_LEDGER_COUNTED: { status: 409, retryable: false },
 } as const satisfies Record<string, ErrorFacts>;
 
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;
@@ -159,7 +160,7 @@ export class BudgetExceededError extends InhouseError {}
 export class CircuitOpenError extends InhouseError {}
 /** A session cannot be opened. */
 export class SessionError extends InhouseError {}
-/** The record of costs on disk cannot be opened, read or written. */
+/** The record of costs on disk cannot be opened, read, written, or counted in. */
 export class LedgerError extends InhouseError {}
 
 // Names are spelled out because a bundler may rename classes.

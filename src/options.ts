@@ -32,6 +32,12 @@ export function checkOptions(caller: string, given: unknown, rules: Readonly<Rec
   }
 }
 
+/** The entries of `defaults` that `given` leaves open. */
+export function missing(given: object, defaults: object): object {
+  const known = new Map<string, unknown>(Object.entries(given ?? {}));
+  return Object.fromEntries(Object.entries(defaults).filter(([name]) => known.get(name) === undefined));
+}
+
 export function invalidOption(
   caller: string,
   name: string,
@@ -72,7 +78,8 @@ export const rule = {
   text: ((value) =>
     typeof value === 'string' && value !== '' ? undefined : 'a string that is not empty') as Rule,
 
-  object: ((value) => (typeof value === 'object' && value !== null ? undefined : 'an object')) as Rule,
+  object: ((value) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value) ? undefined : 'an object') as Rule,
 
   function: ((value) => (typeof value === 'function' ? undefined : 'a function')) as Rule,
 

@@ -1,6 +1,7 @@
 // The record of every decision in strict mode: who asked, what was decided, what it did to the books.
 // What was asked is kept as a hash: enough to prove it later, nothing to leak.
 import * as crypto from 'node:crypto';
+import { type OnFault, tell } from './callbacks.js';
 import type { Clock } from './clock.js';
 
 export interface AuditDecision {
@@ -27,16 +28,16 @@ export interface AuditOptions {
   /** How many records stay readable here. Default 1000. */
   readonly keep?: number | undefined;
   /** Takes every record, to store it. */
-  readonly sink?: ((record: AuditRecord) => void) | undefined;
-  /** Told of what the sink throws; that never reaches the call. */
-  readonly onFault?: ((where: string, error: unknown) => void) | undefined;
+  readonly sink?: ((record: AuditRecord) => unknown) | undefined;
+  /** Told of what the sink throws or rejects with; that never reaches the call. */
+  readonly onFault?: OnFault | undefined;
 }
 
 export class AuditTrail {
   readonly #clock: Clock;
   readonly #keep: number;
-  readonly #sink: ((record: AuditRecord) => void) | undefined;
-  readonly #onFault: (where: string, error: unknown) => void;
+  readonly #sink: ((record: AuditRecord) => unknown) | undefined;
+  readonly #onFault: OnFault;
   readonly #records: AuditRecord[] = [];
   #sequence = 0;
 
@@ -70,11 +71,7 @@ export class AuditTrail {
     this.#records.push(record);
     // Dropping in bulk keeps a call cheap.
     if (this.#records.length >= 2 * this.#keep) this.#records.splice(0, this.#keep);
-    try {
-      this.#sink?.(record);
-    } catch (error) {
-      this.#onFault('audit sink', error);
-    }
+    tell(this.#sink, record, 'audit sink', this.#onFault);
     return record;
   }
 }

@@ -1,6 +1,6 @@
 // What budgets there are: limits per period for everything, or for a provider, team, project or customer.
 import { InvalidInputError } from '../errors.js';
-import { invalidOption } from '../options.js';
+import { checkOptions, invalidOption, rule } from '../options.js';
 import { type Alignment, PERIODS, type Period } from './budget-window.js';
 
 /** Whom a call can be charged to, besides everybody. */
@@ -22,17 +22,27 @@ export interface BudgetDefinition {
   readonly limitsUsd: { readonly [P in Period]?: number | undefined };
 }
 
-/** @throws InvalidInputError `INHOUSE_INVALID_OPTION` for an unknown scope or period, or a limit that is not positive */
-export function checkBudget({ scope = 'all', alignment = 'rolling', limitsUsd }: BudgetDefinition): void {
-  if (scope !== 'all' && !CHARGED.includes(scope)) {
-    throw invalidOption('budgets', 'scope', scope, `one of all, ${CHARGED.join(', ')}`);
+const RULES = {
+  scope: rule.oneOf('all', ...CHARGED),
+  value: rule.text,
+  alignment: rule.oneOf('rolling', 'calendar'),
+  limitsUsd: rule.object,
+};
+
+/**
+ * `caller` begins the message, such as "govern: budgets[0]".
+ * @throws InvalidInputError for an unknown name, scope or period, or a limit that is not positive
+ */
+export function checkBudget(definition: BudgetDefinition, caller = 'budgets'): void {
+  checkOptions(caller, definition, RULES);
+  const { scope = 'all', value, limitsUsd } = definition;
+  if (scope === 'all' && value !== undefined) {
+    throw invalidOption(caller, 'value', value, 'left out, or its scope be given');
   }
-  if (alignment !== 'rolling' && alignment !== 'calendar') {
-    throw invalidOption('budgets', 'alignment', alignment, 'rolling or calendar');
-  }
+  if (limitsUsd === undefined) throw invalidOption(caller, 'limitsUsd', limitsUsd, 'limits by period');
   for (const [period, limit] of Object.entries(limitsUsd)) {
     if (!PERIODS.includes(period as Period)) {
-      throw invalidOption('budgets', 'period', period, `one of ${PERIODS.join(', ')}`);
+      throw invalidOption(caller, 'period', period, `one of ${PERIODS.join(', ')}`);
     }
     if (limit !== undefined && !(typeof limit === 'number' && limit > 0)) {
       throw new InvalidInputError(

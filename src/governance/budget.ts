@@ -12,6 +12,7 @@ import {
 } from './budget-definition.js';
 import { type BudgetStatus, periodStatus } from './budget-report.js';
 import type { BudgetWindow, Period } from './budget-window.js';
+import { type OnFault, tell } from './callbacks.js';
 import type { Clock } from './clock.js';
 import type { Ledger, LedgerEntry, WindowEntry } from './ledger.js';
 import { exceeds, reaches, requireUsd, showUsd, UsdSum } from './usd.js';
@@ -23,7 +24,7 @@ export interface BudgetOptions {
   readonly alertThresholds?: readonly number[] | undefined;
   readonly onAlert?: ((alert: BudgetAlert) => unknown) | undefined;
   /** Told of what `onAlert` throws or rejects with; that never reaches the call. */
-  readonly onFault?: ((where: string, error: unknown) => void) | undefined;
+  readonly onFault?: OnFault | undefined;
   /** Where the beginnings of windows are written, for `restore`. */
   readonly ledger?: Ledger | undefined;
 }
@@ -85,7 +86,7 @@ export class BudgetManager {
   onAlert: ((alert: BudgetAlert) => unknown) | undefined;
   readonly #clock: Clock;
   readonly #ledger: Ledger | undefined;
-  readonly #onFault: (where: string, error: unknown) => void;
+  readonly #onFault: OnFault;
   readonly #thresholds: readonly number[];
   readonly #book: BudgetBook;
   readonly #total = new UsdSum();
@@ -262,12 +263,7 @@ export class BudgetManager {
     const { period, usedUsd, limitUsd } = window;
     const usagePercent = window.utilization * 100;
     const alert = { scope, value, period, threshold, usagePercent, usedUsd, limitUsd };
-    try {
-      const outcome = this.onAlert?.(alert);
-      if (outcome instanceof Promise) outcome.catch((error) => this.#onFault('budget alert', error));
-    } catch (error) {
-      this.#onFault('budget alert', error);
-    }
+    tell(this.onAlert, alert, 'budget alert', this.#onFault);
     return alert;
   }
 

@@ -7,7 +7,7 @@ import {
   isChat,
   isEmbed,
 } from '../providers/provider.js';
-import type { AttributeInput, Attributes, AttributeValue } from './attributes.js';
+import { type AttributeInput, type Attributes, type AttributeValue, copyAttributes } from './attributes.js';
 import type { BudgetScopes } from './budget-definition.js';
 import type { GovernanceParts } from './parts.js';
 import type { PricedOperation } from './pricing/cost.js';
@@ -50,15 +50,28 @@ export function attributesOf(
   const sessionId = options?.sessionId;
   let own = options?.attributes;
   if (sessionId !== undefined) {
-    own = { ...sessions.get(sessionId)?.governanceAttributes, ...own, sessionId } as AttributeInput;
+    own = joined(sessions.get(sessionId)?.governanceAttributes as AttributeInput, own, { sessionId });
   }
   const attributes = attribution.resolve(own);
-  const costCenter = tenants.settings(textOf(attributes.customerId))?.costCenter;
-  return costCenter === undefined ? attributes : attribution.resolve({ costCenter, ...own });
+  const costCenter = tenants.settings(customerOf(attributes))?.costCenter;
+  return costCenter === undefined ? attributes : attribution.resolve(joined({ costCenter }, own));
 }
 
-export function scopesOf(provider: string, { team, project, customerId }: Attributes): BudgetScopes {
-  return { provider, team: textOf(team), project: textOf(project), customer: textOf(customerId) };
+/** Not spread: what the one leaves out as undefined, or spells in another way, must not displace what the other says. */
+function joined(...lowestFirst: readonly (AttributeInput | undefined)[]): AttributeInput {
+  const all: Record<string, AttributeValue> = {};
+  for (const each of lowestFirst) if (each) copyAttributes(each, all);
+  return all;
+}
+
+export function scopesOf(provider: string, attributes: Attributes): BudgetScopes {
+  const { team, project } = attributes;
+  return { provider, team: textOf(team), project: textOf(project), customer: customerOf(attributes) };
+}
+
+/** An empty id is no customer. */
+function customerOf({ customerId }: Attributes): string | undefined {
+  return textOf(customerId) || undefined;
 }
 
 /** All text that a request brings; undefined where it brings token ids. */

@@ -158,11 +158,11 @@ export class GovernedCall implements DecidedCall {
 
   /** Further attempts after the first has failed, as the options say, but none once the caller has seen a part of the answer. */
   retry<Result extends Completion | Embedding>(error: unknown, serve: Attempt<Result>): Promise<Result> {
-    const { log, retry, sleep } = this.#parts;
+    const { faults, log, retry, sleep } = this.#parts;
     return retryAfter(error, (number) => this.attempt(number, serve), {
       policy: {
         maxRetries: retry.maxRetries,
-        waitMs: retry.waitMs,
+        waitMs: (number) => retry.waitMs(number),
         retries: (failure) => !this.costs.hasAnswered && retry.retries(failure),
       },
       signal: this.providerOptions.signal,
@@ -171,6 +171,7 @@ export class GovernedCall implements DecidedCall {
         this.#waitMs = waitMs;
         log.warn('Retrying', () => ({ requestId: this.requestId, attempt, waitMs, error }));
       },
+      onFault: (_where, fault) => faults.record('callback', fault),
     });
   }
 

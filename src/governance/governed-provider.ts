@@ -1,4 +1,6 @@
 // A provider under governance: the same interface, and with it sessions, budgets, costs and status.
+import { LedgerError } from '../errors.js';
+import { missing } from '../options.js';
 import { completionStream } from '../providers/completion-stream.js';
 import type {
   ChatRequest,
@@ -71,6 +73,7 @@ export class GovernedProvider implements Provider {
   readonly capabilities: Provider['capabilities'];
   readonly #parts: GovernanceParts;
   readonly #startedMs: number;
+  #restored = false;
   #restoredOperations = 0;
 
   /** Use `govern`. */
@@ -157,12 +160,24 @@ export class GovernedProvider implements Provider {
     return this.#parts.sessions.track(options, body);
   }
 
-  /** Counts what the ledger remembers, in budgets and totals. Before the first call. @throws LedgerError when it cannot be read */
+  /**
+   * Counts what the ledger remembers, in budgets and totals. Once, before the first call.
+   * @throws LedgerError when it cannot be read, and `INHOUSE_LEDGER_COUNTED` where costs would be counted twice
+   */
   async restore(): Promise<void> {
     const { budgets, ledger, totals } = this.#parts;
-    const entries = await ledger.load();
-    budgets.restore(entries);
-    this.#restoredOperations += totals.restore(entries);
+    if (this.#restored) throw countedTwice();
+    this.#restored = true;
+    try {
+      this.#requireUncounted();
+      const entries = await ledger.load();
+      this.#requireUncounted(); // a call may have ended meanwhile
+      budgets.restore(entries);
+      this.#restoredOperations = totals.restore(entries);
+    } catch (error) {
+      this.#restored = false;
+      throw error;
+    }
   }
 
   /** Stores what the ledger has not stored yet, and closes it. For the end of the process. @throws LedgerError */
@@ -218,6 +233,11 @@ export class GovernedProvider implements Provider {
     return this.#parts;
   }
 
+  /** A ledger remembers the calls of this process too. */
+  #requireUncounted(): void {
+    if (this.#parts.budgets.status().totalRequests > 0) throw countedTwice();
+  }
+
   /** What the request says itself wins. */
   #withDefaults<Request extends GenerationRequest>(request: Request): Request {
     const { requestDefaults } = this.#parts;
@@ -225,8 +245,7 @@ export class GovernedProvider implements Provider {
   }
 }
 
-/** The entries of `defaults` that `given` lacks. */
-function missing(given: object, defaults: object): object {
-  const known = new Map<string, unknown>(Object.entries(given ?? {}));
-  return Object.fromEntries(Object.entries(defaults).filter(([name]) => known.get(name) === undefined));
+function countedTwice(): LedgerError {
+  const message = 'restore() would count costs twice: call it once, before the first call.';
+  return new LedgerError('INHOUSE_LEDGER_COUNTED', message);
 }

@@ -5,13 +5,14 @@ import { readdir } from 'node:fs/promises';
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import type { ClassicLevel } from 'classic-level';
 import { type ErrorCode, LedgerError } from '../errors.js';
+import { type OnFault, tell } from './callbacks.js';
 import { type Clock, systemClock } from './clock.js';
 import { eachOperationOnce, type Ledger, type LedgerEntry } from './ledger.js';
 
 export interface FileLedgerOptions {
   readonly clock?: Clock | undefined;
   /** Told of what fails behind a request; the request itself never fails for it. */
-  readonly onFault?: ((where: string, error: unknown) => void) | undefined;
+  readonly onFault?: OnFault | undefined;
 }
 
 export interface FileLedgerStatus {
@@ -35,7 +36,7 @@ type Database = ClassicLevel<string, readonly LedgerEntry[]>;
 export class FileLedger implements Ledger {
   readonly #database: Database;
   readonly #clock: Clock;
-  readonly #onFault: (where: string, error: unknown) => void;
+  readonly #listeners: OnFault[] = [];
   readonly #pending: LedgerEntry[] = [];
   /** The number of the first pending entry, once there is one. */
   #next: number;
@@ -50,7 +51,7 @@ export class FileLedger implements Ledger {
     this.#database = database;
     this.#next = next;
     this.#clock = options.clock ?? systemClock;
-    this.#onFault = options.onFault ?? (() => {});
+    if (options.onFault) this.reportTo(options.onFault);
   }
 
   /**
@@ -76,7 +77,7 @@ export class FileLedger implements Ledger {
     if (this.#closing || this.#pending.length >= MOST_PENDING) {
       this.#lost++;
       const why = this.#closing ? 'the ledger is closed' : `${MOST_PENDING} entries wait for the disk`;
-      this.#onFault('ledger', new Error(`An entry was not taken: ${why}.`));
+      this.#report(new Error(`An entry was not taken: ${why}.`));
       return;
     }
     this.#pending.push(entry);
@@ -121,6 +122,10 @@ export class FileLedger implements Ledger {
     return this.#closing;
   }
 
+  reportTo(onFault: OnFault): void {
+    this.#listeners.push(onFault);
+  }
+
   status(): FileLedgerStatus {
     const { length: pending } = this.#pending;
     return { stored: this.#stored, pending, faults: this.#faults, lost: this.#lost };
@@ -140,10 +145,21 @@ export class FileLedger implements Ledger {
     } catch (error) {
       this.#failure = error;
       this.#faults++;
-      this.#onFault('ledger', error);
+      this.#report(error);
     }
     const more = this.#failure === undefined && this.#pending.length > 0;
     this.#writing = more ? this.#write() : undefined;
+  }
+
+  #report(error: unknown): void {
+    for (const listener of this.#listeners) {
+      tell(
+        (fault) => listener('ledger', fault),
+        error,
+        'ledger',
+        () => {},
+      ); // there is nobody else to tell
+    }
   }
 
   /** LevelDB takes no more writes after one failed. */

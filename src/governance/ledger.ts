@@ -2,6 +2,7 @@
 // An interface and its default, which forgets with the process; ledger-file.ts is the one that stays.
 import type { BudgetScope, BudgetScopes } from './budget-definition.js';
 import type { Period } from './budget-window.js';
+import type { OnFault } from './callbacks.js';
 import type { PricedOperation } from './pricing/cost.js';
 
 /** One governed call that is paid for. */
@@ -48,6 +49,8 @@ export interface Ledger {
   flush(): Promise<void>;
   /** Flushes and gives up the storage. Closing again does nothing. */
   close(): Promise<void>;
+  /** Tells `onFault`, from now on, of what fails after `append` has returned. `govern` counts it in its status. */
+  reportTo?(onFault: OnFault): void;
 }
 
 /** Keeps the last entries of this process. */

@@ -1,5 +1,6 @@
 // Logs of governance, through a logger of the application's (pino's interface). A level that is off costs one comparison:
 // the fields of a message are a closure that only an enabled level calls. Never called where a slot or lock is held.
+import { type OnFault, tell } from './callbacks.js';
 import { type TelemetryFaults, telemetryFaults } from './telemetry/faults.js';
 import { errorText, redact } from './telemetry/redaction.js';
 
@@ -30,12 +31,12 @@ const LEVELS: readonly string[] = ['trace', 'debug', 'info', 'warn', 'error', 'f
 
 export class Log {
   readonly #logger: Logger | undefined;
-  readonly #faults: TelemetryFaults;
+  readonly #onFault: OnFault;
 
   /** Without a logger nothing is logged. */
   constructor(logger?: Logger, faults: TelemetryFaults = telemetryFaults) {
     this.#logger = logger;
-    this.#faults = faults;
+    this.#onFault = (_where, error) => faults.record('log', error);
   }
 
   /** For status; 'silent' without a logger. */
@@ -63,9 +64,11 @@ export class Log {
     const logger = this.#logger;
     if (logger === undefined) return;
     try {
-      if (logger.isLevelEnabled(level)) logger[level](fields ? clean(fields()) : {}, phrase);
+      if (!logger.isLevelEnabled(level)) return;
+      const write: (said: LogFields) => unknown = (said) => logger[level](said, phrase);
+      tell(write, fields ? clean(fields()) : {}, 'log', this.#onFault);
     } catch (error) {
-      this.#faults.record('log', error);
+      this.#onFault('log', error);
     }
   }
 }

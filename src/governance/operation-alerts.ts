@@ -1,6 +1,6 @@
 // Alerts on how calls go, rather than on what a budget has left: a call that is dear, a budget that is nearly used, too
 // many failures, too many slow calls. Thresholds are GenOps' own.
-import { checkOptions, rule } from '../options.js';
+import { checkOptions, missing, rule } from '../options.js';
 
 export interface OperationThresholds {
   /** USD of one call. Default 0.10. */
@@ -63,7 +63,8 @@ export class OperationAlerts {
   /** @throws InvalidInputError for a threshold that is not above 0 */
   constructor(thresholds: OperationThresholds, onAlert: (alert: OperationAlert) => void) {
     checkOptions('operationAlerts', thresholds, RULES);
-    this.#thresholds = { ...OPERATION_THRESHOLDS, ...thresholds } as typeof OPERATION_THRESHOLDS;
+    const defaults = missing(thresholds, OPERATION_THRESHOLDS);
+    this.#thresholds = { ...thresholds, ...defaults } as typeof OPERATION_THRESHOLDS;
     this.#onAlert = onAlert;
   }
 

@@ -3,12 +3,12 @@
 import type { MeterProvider, TracerProvider } from '@opentelemetry/api';
 import { checkOptions, invalidOption, rule } from '../options.js';
 import type { SamplingRequest } from '../providers/provider.js';
-import { SAMPLING_RULES } from '../providers/request.js';
+import { CALL_RULES, SAMPLING_RULES } from '../providers/request.js';
 import type { AdmissionLimits } from './admission.js';
 import type { AttributeInput } from './attributes.js';
 import type { AuditRecord } from './audit.js';
 import type { BudgetAlert } from './budget.js';
-import type { BudgetDefinition } from './budget-definition.js';
+import { type BudgetDefinition, checkBudget } from './budget-definition.js';
 import type { Clock } from './clock.js';
 import type { Ledger } from './ledger.js';
 import type { Logger } from './logging.js';
@@ -16,12 +16,12 @@ import type { OperationAlert, OperationThresholds } from './operation-alerts.js'
 import type { Policy } from './policy.js';
 import type { PricingCatalogue } from './pricing/catalogue.js';
 import type { RetryPolicy, Sleep } from './retry.js';
-import type { TagRule } from './tag-rules.js';
+import { checkTagRule, type TagRule } from './tag-rules.js';
 import type { ContentCapture } from './telemetry/content.js';
 import type { SpanNaming } from './telemetry/names.js';
 import type { SamplingStrategy } from './telemetry/sampling.js';
 import type { ServiceLevel } from './telemetry/spans.js';
-import type { TenantSettings } from './tenants.js';
+import { checkTenants, type TenantSettings } from './tenants.js';
 
 /**
  * advisory: everything is judged, nothing is stopped except by tag rules of severity 'block'.
@@ -105,7 +105,7 @@ export interface GovernOptions {
   /** A pino logger, or what looks like one. Default: nothing is logged. */
   readonly logger?: Logger | undefined;
   /** Takes the records of strict mode. */
-  readonly onAudit?: ((record: AuditRecord) => void) | undefined;
+  readonly onAudit?: ((record: AuditRecord) => unknown) | undefined;
 
   /** Results that a session keeps. Default 100. */
   readonly sessionResults?: number | undefined;
@@ -160,8 +160,8 @@ const RULES = {
   maxRetries: rule.integer(0, 100),
   retryBackoffFactor: rule.number(0),
   retryWhenQueueFull: rule.boolean,
-  retryPolicy: rule.object,
-  requestTimeoutMs: rule.above(0),
+  retryPolicy: isRetryPolicy,
+  requestTimeoutMs: CALL_RULES.timeoutMs,
   enableCircuitBreaker: rule.boolean,
   circuitBreakerThreshold: rule.integer(1),
   circuitBreakerTimeoutMs: rule.above(0),
@@ -181,6 +181,8 @@ const RULES = {
   sleep: rule.function,
 };
 
+const SERVICE_LEVEL_RULES = { tier: rule.text, latencyTargetMs: rule.above(0) };
+
 /** @throws InvalidInputError for an unknown option, or one that cannot be meant */
 export function checkGovernOptions(options: GovernOptions): void {
   const { governancePolicy, ...rest } = options;
@@ -195,6 +197,20 @@ export function checkGovernOptions(options: GovernOptions): void {
   checkOptions('govern', rest, RULES);
   const { model: _theCallers, ...settings } = SAMPLING_RULES;
   checkOptions('requestDefaults', options.requestDefaults, settings);
+  const { budgets = [], serviceLevel, tagRules = [], tenants = {} } = options;
+  for (const [index, each] of budgets.entries()) checkBudget(each, `govern: budgets[${index}]`);
+  for (const [index, each] of tagRules.entries()) checkTagRule(each, `govern: tagRules[${index}]`);
+  checkTenants(tenants, 'govern: tenants');
+  checkOptions('govern: serviceLevel', serviceLevel, SERVICE_LEVEL_RULES);
+}
+
+/** Its methods may be inherited, and it may have more. */
+function isRetryPolicy(value: unknown): string | undefined {
+  const { maxRetries, waitMs, retries } = Object(value) as Partial<RetryPolicy>;
+  const whole = typeof waitMs === 'function' && typeof retries === 'function';
+  return whole && rule.integer(0)(maxRetries) === undefined
+    ? undefined
+    : 'an object of maxRetries, an integer from 0, and the functions waitMs and retries';
 }
 
 function isObject(value: unknown): boolean {

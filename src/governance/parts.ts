@@ -1,4 +1,5 @@
 // What all calls of one governed provider share: one instance of every concern, made from the options.
+import { missing } from '../options.js';
 import type { Provider } from '../providers/provider.js';
 import { Admission } from './admission.js';
 import { AttemptWatch } from './attempt-watch.js';
@@ -7,16 +8,17 @@ import { AuditTrail } from './audit.js';
 import { CircuitBreaker } from './breaker.js';
 import { type BudgetAlert, BudgetManager } from './budget.js';
 import type { BudgetDefinition } from './budget-definition.js';
+import { type OnFault, tell } from './callbacks.js';
 import { type Clock, systemClock } from './clock.js';
 import { CostTotals } from './cost-totals.js';
-import { type Ledger, MemoryLedger } from './ledger.js';
+import { type Ledger, type LedgerEntry, MemoryLedger } from './ledger.js';
 import { Log } from './logging.js';
 import { OperationAlerts } from './operation-alerts.js';
 import { checkGovernOptions, type GovernancePolicy, type GovernOptions } from './options.js';
 import { PolicyEngine } from './policy.js';
 import { PricingCatalogue } from './pricing/catalogue.js';
 import { type RetryPolicy, retryPolicy, type Sleep } from './retry.js';
-import { Sessions } from './session.js';
+import { type Session, Sessions } from './session.js';
 import { TelemetryFaults } from './telemetry/faults.js';
 import { type GovernanceMetrics, metricsOf } from './telemetry/metrics.js';
 import { samplingRate, TelemetrySampler } from './telemetry/sampling.js';
@@ -68,7 +70,7 @@ export function governanceParts(provider: Provider, options: GovernOptions): Gov
   const faults = new TelemetryFaults();
   const log = new Log(options.logger, faults);
   const tenants = new Tenants(options.tenants);
-  const onFault = (_where: string, error: unknown) => faults.record('callback', error);
+  const onFault: OnFault = (_where, error) => faults.record('callback', error);
   const ledger = options.ledger ? withoutThrowing(options.ledger, onFault) : new MemoryLedger();
   return {
     provider,
@@ -98,7 +100,10 @@ export function governanceParts(provider: Provider, options: GovernOptions): Gov
     tenants,
     ledger,
     totals: new CostTotals(),
-    sessions: new Sessions(clock, { keepResults: options.sessionResults }),
+    sessions: new Sessions(clock, {
+      keepResults: options.sessionResults,
+      onEnd: (session) => log.info('Session ended', () => sessionFields(session)),
+    }),
     retry: options.retryPolicy ?? retryPolicyOf(options),
     alerts: operationAlerts(options, log, onFault),
     breaker: options.enableCircuitBreaker
@@ -141,7 +146,7 @@ function sharedBudgets(options: GovernOptions): readonly BudgetDefinition[] {
   const hasOverall = budgets.some(({ scope = 'all' }) => scope === 'all');
   const all = budgets.map((budget) =>
     (budget.scope ?? 'all') === 'all'
-      ? { ...budget, limitsUsd: { ...counted, ...budget.limitsUsd } }
+      ? { ...budget, limitsUsd: { ...budget.limitsUsd, ...missing(budget.limitsUsd, counted) } }
       : budget,
   );
   if (hasOverall && own.length === 0) return all;
@@ -151,29 +156,21 @@ function sharedBudgets(options: GovernOptions): readonly BudgetDefinition[] {
 function operationAlerts(
   { operationAlerts, onOperationAlert }: GovernOptions,
   log: Log,
-  onFault: (where: string, error: unknown) => void,
+  onFault: OnFault,
 ): OperationAlerts | undefined {
   if (operationAlerts === undefined && onOperationAlert === undefined) return undefined;
-  return new OperationAlerts(operationAlerts ?? {}, async (alert) => {
+  return new OperationAlerts(operationAlerts ?? {}, (alert) => {
     log.warn('Operation alert', () => ({ ...alert }));
-    try {
-      await onOperationAlert?.(alert);
-    } catch (error) {
-      onFault('operation alert', error);
-    }
+    tell(onOperationAlert, alert, 'operation alert', onFault);
   });
 }
 
 /** A ledger of the application's must not be what breaks a call. */
-function withoutThrowing(ledger: Ledger, onFault: (where: string, error: unknown) => void): Ledger {
+function withoutThrowing(ledger: Ledger, onFault: OnFault): Ledger {
+  ledger.reportTo?.(onFault);
+  const append: (entry: LedgerEntry) => unknown = (entry) => ledger.append(entry);
   return {
-    append(entry) {
-      try {
-        ledger.append(entry);
-      } catch (error) {
-        onFault('ledger', error);
-      }
-    },
+    append: (entry) => tell(append, entry, 'ledger', onFault),
     load: () => ledger.load(),
     flush: () => ledger.flush(),
     close: () => ledger.close(),
@@ -205,6 +202,11 @@ function telemetry(
     tracerProvider: options.tracerProvider,
   });
   return { recorder, metrics: metricsOf(options.meterProvider) };
+}
+
+function sessionFields({ sessionId, sessionName, totalOperations, totalCost, ...session }: Session) {
+  const durationMs = session.endTime! - session.startTime;
+  return { sessionId, sessionName, operations: totalOperations, cost: showUsd(totalCost), durationMs };
 }
 
 function alertFields({ scope, value, period, usagePercent, usedUsd, limitUsd }: BudgetAlert) {

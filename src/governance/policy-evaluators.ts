@@ -36,7 +36,10 @@ export interface PolicyFinding {
   readonly metadata?: Readonly<Record<string, AttributeValue>>;
 }
 
-/** One policy's view of calls; undefined: nothing to object to. A function that throws counts as an objection. */
+/**
+ * One policy's view of calls; undefined: nothing to object to. A function that throws, or answers with a promise, counts
+ * as an objection.
+ */
 export interface PolicyEvaluator {
   /** Asks before the call. A limit on calls counts this one if `counted`. */
   before(input: PolicyInput, counted: boolean): PolicyFinding | undefined;

@@ -3,6 +3,7 @@
 import { InvalidInputError, PolicyViolationError } from '../errors.js';
 import { checkOptions, rule } from '../options.js';
 import type { AttributeValue } from './attributes.js';
+import { atOnce } from './callbacks.js';
 import { type Clock, systemClock } from './clock.js';
 import {
   BUILT_IN_EVALUATORS,
@@ -174,7 +175,7 @@ export function violation(decision: PolicyDecision): PolicyViolationError {
 function decide(entry: Entry, input: PolicyInput, counted: boolean): PolicyDecision {
   if (!isEnabled(entry)) return entry.allowed;
   try {
-    return decisionOn(entry, entry.evaluator.before(input, counted));
+    return decisionOn(entry, atOnce(entry.evaluator.before(input, counted)));
   } catch (error) {
     return decisionOn(entry, faultOf(error));
   }
@@ -182,7 +183,7 @@ function decide(entry: Entry, input: PolicyInput, counted: boolean): PolicyDecis
 
 function decideOutput(entry: Entry, input: PolicyInput, output: string): PolicyDecision {
   try {
-    return decisionOn(entry, entry.evaluator.after?.(input, output));
+    return decisionOn(entry, atOnce(entry.evaluator.after?.(input, output)));
   } catch (error) {
     return decisionOn(entry, faultOf(error));
   }

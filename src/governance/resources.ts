@@ -9,6 +9,7 @@ import {
   trafficSince,
   usageOf,
 } from './resource-usage.js';
+import { telemetryFaults } from './telemetry/faults.js';
 
 export type { GpuReading, MachineReading, Traffic } from './machine.js';
 export type { GpuUsage, ResourceSample, ResourceUsage } from './resource-usage.js';
@@ -54,7 +55,7 @@ export class ResourceMonitor {
 
   /** Samples by itself from here on, without keeping the process alive. Starting again does nothing. */
   start(): void {
-    this.#timer ??= setInterval(() => void this.sample(), this.#intervalMs).unref();
+    this.#timer ??= this.#sampleRepeatedly();
   }
 
   stop(): void {
@@ -64,7 +65,7 @@ export class ResourceMonitor {
 
   /** GPUs that cannot be read keep their last figures. */
   async sample(): Promise<ResourceSample> {
-    if (this.#readGpus) this.#gpus = await this.#readGpus().catch(() => this.#gpus);
+    if (this.#readGpus) this.#gpus = await this.#gpusNow(this.#readGpus);
     const before = this.#last;
     const now = this.#read();
     this.#last = now;
@@ -85,13 +86,27 @@ export class ResourceMonitor {
     return sample;
   }
 
+  async #gpusNow(read: () => Promise<readonly GpuReading[]>): Promise<readonly GpuReading[]> {
+    try {
+      return await read();
+    } catch {
+      return this.#gpus;
+    }
+  }
+
+  /** Nobody waits for these samples: a machine that cannot be read is counted, and read again the next time. */
+  #sampleRepeatedly(): NodeJS.Timeout {
+    const sample = () => this.sample().catch((error) => telemetryFaults.record('callback', error));
+    return setInterval(sample, this.#intervalMs).unref();
+  }
+
   /** Runs `body`, sampling meanwhile, and tells what the machine did. Its time counts among the latencies. */
   async monitor<T>(
     body: () => T | Promise<T>,
   ): Promise<{ readonly result: T; readonly usage: ResourceUsage }> {
     const before = await this.sample();
     const startedMs = this.#clock.monotonic();
-    const timer = setInterval(() => void this.sample(), this.#intervalMs).unref();
+    const timer = this.#sampleRepeatedly();
     try {
       const result = await body();
       const durationMs = this.#clock.monotonic() - startedMs;

@@ -3,13 +3,15 @@
 // each successful call two more promises.
 import { setTimeout as delay } from 'node:timers/promises';
 import { AbortedError, InhouseError } from '../errors.js';
-import { checkOptions, rule } from '../options.js';
+import { checkOptions, invalidOption, rule } from '../options.js';
+import { LONGEST_TIMER_MS } from '../providers/request.js';
+import { atOnce, type OnFault } from './callbacks.js';
 import { classify } from './failure-class.js';
 
 export interface RetryPolicy {
   /** Attempts after the first. */
   readonly maxRetries: number;
-  /** Milliseconds before retry 1, 2, ... */
+  /** Milliseconds before retry 1, 2, ...: 0 to 2 147 483 647. */
   waitMs(retry: number): number;
   retries(error: unknown): boolean;
 }
@@ -24,6 +26,8 @@ export interface RetryOptions {
   /** Also wait for a place in our own queue when it is full. Default false. */
   readonly whenQueueFull?: boolean | undefined;
 }
+
+const timer = rule.number(0, LONGEST_TIMER_MS);
 
 const LONGEST_BACKOFF_MS = 10_000;
 /** A provider that asks for more patience than this does not get another call. */
@@ -58,11 +62,16 @@ export const GATEWAY_RETRY: RetryPolicy = {
 /**
  * Milliseconds to wait after attempt `attempt` (1, 2, ...) failed with `error`, or undefined to give up.
  * The Retry-After of a provider is obeyed where it is longer than the schedule.
+ * @throws InvalidInputError for a wait that no timer can make, and what the policy throws
  */
 export function nextWaitMs(policy: RetryPolicy, attempt: number, error: unknown): number | undefined {
-  if (attempt > policy.maxRetries || !policy.retries(error)) return undefined;
+  if (attempt > policy.maxRetries || !atOnce(policy.retries(error))) return undefined;
   const askedMs = retryAfterMs(error);
-  return askedMs > LONGEST_RETRY_AFTER_MS ? undefined : Math.max(policy.waitMs(attempt), askedMs);
+  if (askedMs > LONGEST_RETRY_AFTER_MS) return undefined;
+  const waitMs = atOnce(policy.waitMs(attempt));
+  const expected = timer(waitMs);
+  if (expected) throw invalidOption('retryPolicy', `waitMs(${attempt})`, waitMs, expected);
+  return Math.max(waitMs, askedMs);
 }
 
 function retryAfterMs(error: unknown): number {
@@ -96,21 +105,28 @@ export interface RetryRun {
   readonly sleep?: Sleep | undefined;
   /** Told of each attempt that will be followed by another. */
   readonly onRetry?: ((failed: FailedAttempt) => void) | undefined;
+  /** Told of what is wrong with the policy. */
+  readonly onFault?: OnFault | undefined;
 }
 
 /**
  * Runs `attempt(2)`, then 3, ... after the first has failed with `error`, until one fulfils. The first is the caller's, so
  * that a success costs nothing.
- * Rejects with the last failure, or with AbortedError when the signal aborts between attempts.
+ * Rejects with the last failure, also where the policy fails, or with AbortedError when the signal aborts between attempts.
  */
 export async function retryAfter<T>(
   error: unknown,
   attempt: (number: number) => T | Promise<T>,
-  { policy, signal, sleep = systemSleep, onRetry }: RetryRun,
+  { policy, signal, sleep = systemSleep, onRetry, onFault }: RetryRun,
 ): Promise<T> {
   let failure = error;
   for (let number = 1; ; number++) {
-    const waitMs = nextWaitMs(policy, number, failure);
+    let waitMs: number | undefined;
+    try {
+      waitMs = nextWaitMs(policy, number, failure);
+    } catch (fault) {
+      onFault?.('retry policy', fault);
+    }
     if (waitMs === undefined) throw failure;
     onRetry?.({ attempt: number, waitMs, error: failure });
     await sleep(waitMs, signal);

@@ -1,5 +1,8 @@
 // What an attribute must look like: kinds of rules, and the six that hold unless removed.
+import { types } from 'node:util';
+import { checkOptions, invalidOption, rule as option } from '../options.js';
 import type { Attributes, AttributeValue } from './attributes.js';
+import { atOnce } from './callbacks.js';
 
 /** 'warning' is logged; 'error' is logged and counts as a violation; 'block' stops the call. */
 export type TagSeverity = 'warning' | 'error' | 'block';
@@ -23,6 +26,35 @@ export type TagRule = RuleFacts &
     | { readonly kind: 'length'; readonly least: number; readonly most: number }
     | { readonly kind: 'custom'; readonly check: (value: AttributeValue, attributes: Attributes) => boolean }
   );
+
+const OPTIONS = {
+  severity: option.oneOf('warning', 'error', 'block'),
+  name: option.text,
+  message: option.text,
+};
+
+const length = (value: unknown) => (typeof value === 'number' && value >= 0 ? undefined : 'a number from 0');
+
+const KINDS = {
+  required: {},
+  pattern: { pattern: (value: unknown) => (types.isRegExp(value) ? undefined : 'a regular expression') },
+  enum: { values: option.arrayOf('values', () => true) },
+  length: { least: length, most: length },
+  custom: { check: option.function },
+};
+
+/** `caller` begins the message. @throws InvalidInputError for a rule that cannot be meant */
+export function checkTagRule(rule: TagRule, caller: string): void {
+  const { kind, ...rest } = rule;
+  const expected = option.oneOf(...Object.keys(KINDS))(kind);
+  if (expected) throw invalidOption(caller, 'kind', kind, expected);
+  const rules = { attribute: option.text, ...OPTIONS, ...KINDS[kind] };
+  for (const name of Object.keys(rules)) {
+    const given = (rest as Readonly<Record<string, unknown>>)[name];
+    if (given === undefined && name !== 'message') throw invalidOption(caller, name, given, 'given');
+  }
+  checkOptions(caller, rest, rules);
+}
 
 export interface TagRuleOptions {
   readonly severity?: TagSeverity;
@@ -105,7 +137,7 @@ function holds(rule: TagRule, value: AttributeValue, attributes: Attributes): bo
     case 'length':
       return typeof value === 'string' && value.length >= rule.least && value.length <= rule.most;
     case 'custom':
-      return rule.check(value, attributes);
+      return atOnce(rule.check(value, attributes));
   }
 }
 
@@ -125,6 +157,7 @@ function describe(rule: TagRule): string {
 }
 
 function facts(attribute: string, kind: string, options: TagRuleOptions): RuleFacts {
+  checkOptions(`tag rule ${attribute}-${kind}`, options, OPTIONS);
   return {
     name: options.name ?? `${attribute}-${kind}`,
     attribute,

@@ -1,6 +1,7 @@
 // Customers that share one governed provider: what each has for itself. Their costs are in CostTotals, their money in
 // BudgetManager; here is only what was configured.
-import type { BudgetDefinition } from './budget-definition.js';
+import { checkOptions, invalidOption, rule } from '../options.js';
+import { type BudgetDefinition, checkBudget } from './budget-definition.js';
 
 /** What is not given is as for everybody. */
 export interface TenantSettings {
@@ -9,6 +10,24 @@ export interface TenantSettings {
   readonly limitsUsd?: BudgetDefinition['limitsUsd'] | undefined;
   readonly alignment?: BudgetDefinition['alignment'];
   readonly costCenter?: string | undefined;
+}
+
+const RULES = {
+  policy: rule.oneOf('advisory', 'enforced', 'strict'),
+  limitsUsd: rule.object,
+  alignment: rule.oneOf('rolling', 'calendar'),
+  costCenter: rule.text,
+};
+
+/** `caller` begins the message. @throws InvalidInputError for settings that cannot be meant */
+export function checkTenants(tenants: Readonly<Record<string, TenantSettings>>, caller: string): void {
+  for (const [customer, settings] of Object.entries(tenants)) {
+    const expected = rule.object(settings);
+    if (expected) throw invalidOption(caller, customer, settings, expected);
+    checkOptions(`${caller}.${customer}`, settings, RULES);
+    const { limitsUsd, alignment } = settings;
+    if (limitsUsd) checkBudget({ scope: 'customer', limitsUsd, alignment }, `${caller}.${customer}`);
+  }
 }
 
 /** Settings by customer id. */

@@ -1,7 +1,7 @@
 // Holds the attributes of a call against the tag rules. It decides; logging and stopping are the caller's.
 import { TagValidationError } from '../errors.js';
 import { type AttributeInput, type Attributes, attributeName, attributesFrom } from './attributes.js';
-import { broken, DEFAULT_TAG_RULES, type TagRule, type TagSeverity } from './tag-rules.js';
+import { broken, checkTagRule, DEFAULT_TAG_RULES, type TagRule, type TagSeverity } from './tag-rules.js';
 
 export interface TagFinding {
   readonly rule: string;
@@ -38,7 +38,9 @@ export class TagValidator {
     return this.#enabled;
   }
 
+  /** @throws InvalidInputError for a rule that cannot be meant */
   add(rule: TagRule): void {
+    checkTagRule(rule, 'tag rule');
     this.#last = undefined;
     this.#rules.set(rule.name, { ...rule, attribute: attributeName(rule.attribute) });
   }

@@ -3,7 +3,8 @@ import { InvalidInputError } from '../errors.js';
 import { checkOptions, invalidOption, type Rule, rule } from '../options.js';
 import { type CallOptions, type EmbedRequest, type GenerationRequest, isChat } from './provider.js';
 
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+/** Node.js fires a longer one at once. */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const ROLES: readonly unknown[] = ['system', 'user', 'assistant'];
 
 const isText = (value: unknown) => typeof value === 'string' && value !== '';

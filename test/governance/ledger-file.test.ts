@@ -12,6 +12,7 @@ import { BudgetManager } from '#inhouse/governance/budget.js';
 import type { CostEntry, LedgerEntry } from '#inhouse/governance/ledger.js';
 import { FileLedger } from '#inhouse/governance/ledger-file.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { bench, REQUEST } from './support/governed.js';
 
 const child = fileURLToPath(new URL('support/ledger-child.mjs', import.meta.url));
 
@@ -219,6 +220,31 @@ describe('a disk that fails', () => {
     ledger.append(cost('late'));
     expect(ledger.status().lost).toBe(1);
     expect(faults).toEqual([expect.stringContaining('the ledger is closed')]);
+  });
+
+  it('is in the status of what is governed with it, whether a write fails or an entry is not taken', async () => {
+    const ledger = await open();
+    const { governed } = bench({ ledger });
+    vi.spyOn(ClassicLevel.prototype, 'put').mockRejectedValueOnce(new Error('no space left'));
+    await governed.complete(REQUEST);
+    await expect(ledger.flush()).rejects.toThrow('no space left');
+    expect(governed.status()).toMatchObject({ faults: 1, lastFault: { message: 'no space left' } });
+    await governed.close();
+    await governed.complete(REQUEST);
+    expect(governed.status().faults).toBe(2);
+  });
+
+  it('an onFault that fails itself ends neither the ledger nor the process', async () => {
+    const onFault = vi.fn(() => {
+      throw new Error('pager is down');
+    });
+    const ledger = await open({ onFault });
+    vi.spyOn(ClassicLevel.prototype, 'put').mockRejectedValueOnce(new Error('no space left'));
+    ledger.append(cost('first'));
+    await expect(ledger.flush()).rejects.toThrow('no space left');
+    await ledger.flush();
+    expect(onFault).toHaveBeenCalledTimes(1);
+    expect(idsOf(await ledger.load())).toEqual(['first']);
   });
 });
 

@@ -52,6 +52,7 @@ describe('alerts on operations', () => {
       { kind: 'latency_p95', threshold: 2000, value: 2001, requestId: 'r' },
     ]);
     expect(kinds(alertsOf([{ costUsd: 0.02 }], { highCostUsd: 0.015 }))).toEqual(['high_cost_operation']);
+    expect(kinds(alertsOf([{ costUsd: 0.11 }], { highCostUsd: undefined }))).toEqual(['high_cost_operation']);
   });
 
   it('T-35: dear calls are told each, a state once until it has ended', () => {

@@ -3,14 +3,17 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { runInNewContext } from 'node:vm';
 import { NodeTracerProvider, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { BudgetExceededError, ProviderError } from '#inhouse/errors.js';
 import { governanceOf } from '#inhouse/governance/governance-report.js';
 import { govern } from '#inhouse/governance/governed-provider.js';
+import { MemoryLedger } from '#inhouse/governance/ledger.js';
 import { FileLedger } from '#inhouse/governance/ledger-file.js';
 import type { GovernOptions } from '#inhouse/governance/options.js';
 import { PricingCatalogue } from '#inhouse/governance/pricing/catalogue.js';
+import { customRule, requiredRule } from '#inhouse/governance/tag-rules.js';
 import { openAiCompatible } from '#inhouse/providers/openai-compatible.js';
 import type { Completion } from '#inhouse/providers/provider.js';
 import { stub } from '#inhouse/providers/stub.js';
@@ -64,6 +67,50 @@ describe('prices, clocks and books that are wrong', () => {
     expect(nothingHeld({ governed })).toBe(true);
   });
 
+  it('a ledger, an audit sink and a logger that reject are counted and harm nobody', async () => {
+    const fail = async () => {
+      throw new Error('disk full');
+    };
+    const { governed } = bench({
+      governancePolicy: 'strict',
+      ledger: { append: fail, load: async () => [], flush: async () => {}, close: async () => {} },
+      onAudit: () => runInNewContext("Promise.reject(new Error('down'))"), // no instance of our Promise
+      logger: {
+        level: 'error',
+        isLevelEnabled: () => true,
+        debug: fail,
+        info: fail,
+        warn: fail,
+        error: fail,
+      },
+      attributes: { team: 'Not in kebab case', environment: 'test' },
+      tagRules: [requiredRule('costCenter', { severity: 'warning' })],
+    });
+    await governed.complete(REQUEST);
+    await new Promise((done) => setImmediate(done));
+    // Both windows and the cost for the ledger, one record, one warning.
+    expect(governed.status().faults).toBe(5);
+  });
+
+  it('an evaluator and a tag rule that answer with a promise object, whatever it holds', async () => {
+    const reject = async (): Promise<never> => {
+      throw new Error('policy server is down');
+    };
+    const { governed, served } = bench({
+      governancePolicy: 'strict',
+      tagRules: [customRule('team', reject as never)],
+    });
+    expect(await rejection(governed.complete(REQUEST))).toMatchObject({ code: 'INHOUSE_TAG_REFUSED' });
+    const { policies, tags } = governed.governance;
+    tags.disable();
+    policies.registerEvaluator('remote', () => ({ before: reject as never }));
+    policies.register({ name: 'remote' });
+    expect(await rejection(governed.complete(REQUEST))).toMatchObject({
+      details: { reasonCode: 'x_evaluation_failed' },
+    });
+    expect(served).toEqual([]);
+  });
+
   it('the ledger brings budgets and totals over a restart', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'inhouse-ledger-'));
     const start = async () => {
@@ -92,6 +139,50 @@ describe('prices, clocks and books that are wrong', () => {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  });
+});
+
+describe('restoring', () => {
+  const twice = { name: 'LedgerError', code: 'INHOUSE_LEDGER_COUNTED' };
+  const remembered = async () => {
+    const ledger = new MemoryLedger();
+    await bench({ ledger }).governed.complete(REQUEST);
+    return ledger;
+  };
+
+  it('is refused the second time, also while the first is under way, and changes nothing', async () => {
+    const { governed } = bench({ ledger: await remembered(), dailyBudgetLimit: 1 });
+    const first = governed.restore();
+    expect(await rejection(governed.restore())).toMatchObject(twice);
+    await first;
+    expect(await rejection(governed.restore())).toMatchObject(twice);
+    expect(governed.costSummary()).toMatchObject({ totalOperations: 1 });
+    expect(governed.costSummary().dailyCosts).toBeCloseTo(COST, 18);
+  });
+
+  it('is refused after a call, also one that ends while the ledger is read', async () => {
+    const { governed: after } = bench({ ledger: await remembered() });
+    await after.complete(REQUEST);
+    expect(await rejection(after.restore())).toMatchObject(twice);
+
+    const ledger = await remembered();
+    let meanwhile = async () => {};
+    const slow = { append: ledger.append.bind(ledger), flush: ledger.flush, close: ledger.close };
+    const { governed } = bench({
+      ledger: { ...slow, load: () => meanwhile().then(() => ledger.load()) },
+    });
+    meanwhile = async () => void (await governed.complete(REQUEST));
+    expect(await rejection(governed.restore())).toMatchObject(twice);
+    expect(governed.costSummary()).toMatchObject({ totalOperations: 1 });
+  });
+
+  it('can be tried again where the ledger could not be read', async () => {
+    const ledger = await remembered();
+    vi.spyOn(ledger, 'load').mockRejectedValueOnce(new Error('busy'));
+    const { governed } = bench({ ledger });
+    await expect(governed.restore()).rejects.toThrow('busy');
+    await governed.restore();
+    expect(governed.costSummary().totalOperations).toBe(1);
   });
 });
 

@@ -11,7 +11,7 @@ import { governanceOf } from '#inhouse/governance/governance-report.js';
 import { govern } from '#inhouse/governance/governed-provider.js';
 import { GOVERN_PROFILES, type GovernancePolicy, type GovernOptions } from '#inhouse/governance/options.js';
 import { PricingCatalogue } from '#inhouse/governance/pricing/catalogue.js';
-import { customRule, enumRule } from '#inhouse/governance/tag-rules.js';
+import { customRule, enumRule, patternRule, requiredRule } from '#inhouse/governance/tag-rules.js';
 import { checkCompliance } from '#inhouse/governance/telemetry/compliance.js';
 import type { Provider } from '#inhouse/providers/provider.js';
 import { router } from '#inhouse/providers/router.js';
@@ -91,6 +91,26 @@ describe('attribution of a governed call', () => {
     expect(own.governance.attributes.costCenter).toBe('cc-acme');
     const named = await governed.complete(REQUEST, { attributes: { cost_center: 'cc-2' } });
     expect(named.governance.attributes.costCenter).toBe('cc-2');
+    const absent = await governed.complete(REQUEST, { attributes: { costCenter: undefined } });
+    expect(absent.governance.attributes.costCenter).toBe('cc-acme');
+  });
+
+  it('what a call leaves undefined does not take it out of its session’s budget', async () => {
+    const { governed } = bench({
+      governancePolicy: 'enforced',
+      tenants: { acme: { limitsUsd: { daily: COST / 2 } } },
+    });
+    await governed.trackSession({ attributes: { customer_id: 'acme' } }, async ({ sessionId }) => {
+      for (const customerId of [undefined, null]) {
+        const call = governed.complete(REQUEST, { sessionId, attributes: { customerId } });
+        expect(await rejection(call)).toMatchObject({ details: { scope: 'customer', value: 'acme' } });
+      }
+      const { governance } = await governed.complete(REQUEST, {
+        sessionId,
+        attributes: { customerId: 'globex', session_id: 'another' },
+      });
+      expect(governance.attributes).toMatchObject({ customerId: 'globex', sessionId });
+    });
   });
 
   it('C-82: the provider is told whose call it is, so that customers share no cache', async () => {
@@ -99,6 +119,13 @@ describe('attribution of a governed call', () => {
     await governed.complete(REQUEST, { attributes: { customerId: 'b' } });
     await governed.complete(REQUEST, { attributes: { customerId: 'b' }, tenant: 'shared' });
     expect(served.map(({ call }) => call?.tenant)).toEqual(['a', 'b', 'shared']);
+  });
+
+  it('an empty customer is no customer', async () => {
+    const { governed, served } = bench({ attributes: { customerId: '' } });
+    await governed.complete(REQUEST);
+    expect(served[0]!.call?.tenant).toBeUndefined();
+    expect(governed.costSummary().costByCustomer).toEqual({});
   });
 
   it('G-30: defaults fill what a request leaves open; the model is the request’s', async () => {
@@ -243,9 +270,11 @@ describe('budgets of a governed call', () => {
   });
 
   it('a budget for all calls may be given with the others, by the calendar', async () => {
-    const budgets = [{ alignment: 'calendar', limitsUsd: { daily: 5 } }] as const;
+    const budgets = [{ alignment: 'calendar', limitsUsd: { daily: 5, monthly: undefined } }] as const;
     const { governed } = bench({ budgets });
     expect(governed.costSummary()).toMatchObject({ dailyBudgetLimit: 5, monthlyBudgetLimit: undefined });
+    await governed.complete(REQUEST);
+    expect(governed.costSummary().monthlyCosts).toBeCloseTo(COST, 18);
     expect(() => bench({ budgets, hourlyBudgetLimit: 1 })).toThrow('two budgets for all calls');
   });
 
@@ -282,6 +311,31 @@ describe('budgets of a governed call', () => {
     { tenants: { acme: { limitsUsd: { daily: -1 } } } },
   ])('C-44 D-12: %j is refused', (options) => {
     expect(() => govern(stub(), options)).toThrow('Budget limit must be positive');
+  });
+
+  it.each<[object, string]>([
+    [{ budgets: [{ scope: 'team' }] }, 'budgets[0]: limitsUsd is undefined'],
+    [{ budgets: [{ scope: 'team', vlaue: 'x', limitsUsd: {} }] }, 'budgets[0]: unknown option "vlaue"'],
+    [{ budgets: [{ limitsUsd: {} }, { scope: 'teams', limitsUsd: {} }] }, 'budgets[1]: scope is "teams"'],
+    [{ budgets: [{ value: 'search', limitsUsd: { daily: 1 } }] }, 'budgets[0]: value is "search"'],
+    [{ tenants: { acme: null } }, 'tenants: acme is null'],
+    [{ tenants: ['acme'] }, 'tenants is an array'],
+    [{ tenants: { acme: { policy: 'Strict' } } }, 'tenants.acme: policy is "Strict"'],
+    [{ tenants: { acme: { limitUsd: { daily: 1 } } } }, 'tenants.acme: unknown option "limitUsd"'],
+    [{ tenants: { acme: { limitsUsd: { dialy: 1 } } } }, 'tenants.acme: period is "dialy"'],
+    [{ tagRules: [{ ...requiredRule('a'), severity: 'blocked' }] }, 'tagRules[0]: severity is "blocked"'],
+    [{ tagRules: [{ ...requiredRule('a'), kind: 'requierd' }] }, 'tagRules[0]: kind is "requierd"'],
+    [{ tagRules: [{ ...patternRule('a', /a/), pattern: 'a' }] }, 'tagRules[0]: pattern is "a"'],
+    [
+      { tagRules: [{ kind: 'required', attribute: 'a', severity: 'block' }] },
+      'tagRules[0]: name is undefined',
+    ],
+    [{ serviceLevel: { latencyTarget: 100 } }, 'serviceLevel: unknown option "latencyTarget"'],
+    [{ requestTimeoutMs: 3e9 }, 'requestTimeoutMs is 3000000000'],
+  ])('%j is refused with the place of the mistake', (options, place) => {
+    expect(() => govern(stub(), options)).toThrow(
+      expect.objectContaining({ name: 'InvalidInputError', message: expect.stringContaining(place) }),
+    );
   });
 
   it('an option that is unknown is refused by name', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { diskTraffic, networkTraffic } from '#inhouse/governance/machine.js';
 import { type GpuReading, type MachineReading, ResourceMonitor } from '#inhouse/governance/resources.js';
+import { telemetryFaults } from '#inhouse/governance/telemetry/faults.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { bench, REQUEST } from './support/governed.js';
 
@@ -40,6 +41,27 @@ describe('C-107: resources of the machine', () => {
     pass(1000, 1);
     expect((await monitor.sample()).cpuPercent).toBe(100);
     expect((await monitor.sample()).cpuPercent).toBe(0);
+  });
+
+  it('a machine that cannot be read while it is watched is read again the next time', async () => {
+    vi.useFakeTimers();
+    const faults = telemetryFaults.count;
+    const { reading } = machine();
+    const read = vi.fn((): MachineReading => reading);
+    const gpus = vi.fn((): Promise<readonly GpuReading[]> => {
+      throw new Error('no driver');
+    });
+    const monitor = new ResourceMonitor({ read, gpus });
+    read.mockImplementationOnce(() => {
+      throw new Error('EMFILE');
+    });
+    monitor.start();
+    await vi.advanceTimersByTimeAsync(2000);
+    monitor.stop();
+    vi.useRealTimers();
+    expect([monitor.samples.length, gpus.mock.calls.length, telemetryFaults.count - faults]).toEqual([
+      1, 2, 1,
+    ]);
   });
 
   it('C-107: a scope around a governed call tells what it took', async () => {

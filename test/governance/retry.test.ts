@@ -11,10 +11,12 @@ import {
   GATEWAY_RETRY,
   nextWaitMs,
   type RetryOptions,
+  type RetryPolicy,
   type RetryRun,
   retryAfter,
   retryPolicy,
 } from '#inhouse/governance/retry.js';
+import { bench, REQUEST, rejection } from './support/governed.js';
 
 const crash = new ProviderError('INHOUSE_PROVIDER_FAILED', 'crash');
 const throttled = (retryAfterSeconds: number) =>
@@ -110,6 +112,57 @@ describe('attempts', () => {
       return 'answer';
     };
     expect(await retry(run, { policy: retryPolicy(), sleep: async () => {} })).toBe('answer');
+  });
+
+  it('a policy may be an object with a state of its own', async () => {
+    class Steady implements RetryPolicy {
+      readonly baseMs = 300;
+      readonly maxRetries = 2;
+      readonly codes = ['INHOUSE_PROVIDER_FAILED'];
+      waitMs(retry: number) {
+        return this.baseMs * retry;
+      }
+      retries(error: unknown) {
+        return this.codes.includes((error as InhouseError).code);
+      }
+    }
+    const { governed, waits } = bench({ retryPolicy: new Steady() }, { fault: () => crash });
+    expect(await rejection(governed.complete(REQUEST))).toBe(crash);
+    expect(waits).toEqual([300, 600]);
+  });
+
+  it.each<[string, () => unknown]>([
+    ['NaN', () => Number.NaN],
+    ['a negative number', () => -1],
+    ['more than a timer can wait', () => 2 ** 31],
+    ['Infinity', () => Number.POSITIVE_INFINITY],
+    ['nothing', () => undefined],
+    [
+      'a promise',
+      async () => {
+        throw new Error('settings are down');
+      },
+    ],
+    [
+      'an exception',
+      () => {
+        throw new Error('broken');
+      },
+    ],
+  ])('a policy whose wait is %s ends the attempts, and is counted', async (_, waitMs) => {
+    const policy = { maxRetries: 3, waitMs, retries: () => true } as RetryPolicy;
+    const { governed, served, waits } = bench({ retryPolicy: policy }, { fault: () => crash });
+    expect(await rejection(governed.complete(REQUEST))).toBe(crash);
+    expect([served.length, waits]).toEqual([1, []]);
+    expect(governed.status()).toMatchObject({ faults: 1, lastFault: { source: 'callback' } });
+  });
+
+  it.each<object>([
+    { maxRetries: 3 },
+    { ...GATEWAY_RETRY, maxRetries: Number.NaN },
+    { ...GATEWAY_RETRY, waitMs: 1000 },
+  ])('%j is no policy', (policy) => {
+    expect(() => bench({ retryPolicy: policy as RetryPolicy })).toThrow(/retryPolicy is an object/);
   });
 
   it('aborting ends the wait at once, and no further attempt is made', async () => {

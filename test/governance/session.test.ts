@@ -1,7 +1,8 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { InvalidInputError, SessionError } from '#inhouse/errors.js';
 import { type Session, type SessionOptions, Sessions } from '#inhouse/governance/session.js';
 import { FakeClock } from '../support/fake-clock.js';
+import { bench, REQUEST } from './support/governed.js';
 
 const operation = { costUsd: 0.1, model: 'gpt2', totalTokens: 10 };
 
@@ -144,6 +145,21 @@ it('T-12 T-13: totals are exact with 200 operations at once in 50 sessions', asy
     ),
   );
   expect(all.map(({ totalCost }) => totalCost)).toEqual(Array.from({ length: 50 }, (_, i) => 4 * (i + 1)));
+});
+
+it('the log tells what a session was, once it has ended, however that was', async () => {
+  const info = vi.fn();
+  const logger = { level: 'info', isLevelEnabled: (level: string) => level === 'info', info } as never;
+  const { governed, clock } = bench({ logger });
+  const session = governed.trackSession({ id: 's', name: 'import' }, async ({ sessionId }) => {
+    await governed.complete(REQUEST, { sessionId });
+    await governed.complete(REQUEST, { sessionId });
+    clock.advance(5000);
+    throw new Error('body');
+  });
+  await expect(session).rejects.toThrow('body');
+  const fields = { sessionId: 's', sessionName: 'import', operations: 2, cost: '$6e-7', durationMs: 5000 };
+  expect(info.mock.calls).toEqual([[fields, 'Session ended']]);
 });
 
 it('keeps no results where none are wanted', () => {

@@ -143,6 +143,16 @@ describe('tag validation', () => {
     expect(violations(frozen)).toBe(0);
   });
 
+  it('a rule that cannot be meant is refused', () => {
+    expect(() => requiredRule('a', { severity: 'blocked' as 'block' })).toThrow(
+      /a-required: severity is "blocked"/,
+    );
+    expect(() => requiredRule('a', { severty: 'block' } as object)).toThrow(/unknown option "severty"/);
+    const validator = new TagValidator([]);
+    expect(() => validator.add({ ...lengthRule('a', 1, 2), most: '2' } as never)).toThrow(/most is "2"/);
+    expect(validator.rules).toEqual([]);
+  });
+
   it('a global expression answers the same each time', () => {
     const validator = new TagValidator([patternRule('team', /a/g)]);
     const answers = [1, 2, 3].map(() => validator.validate({ team: 'a' }).violations.length);

@@ -1,5 +1,6 @@
 // Prompts and completions as span attributes, where the application has asked for them: always redacted first.
 import { type Completion, type GenerationRequest, isChat } from '../../providers/provider.js';
+import { atOnce } from '../callbacks.js';
 import { redact } from './redaction.js';
 
 /** `true`: with credentials redacted. A function: what it makes of the text after that. */
@@ -27,6 +28,6 @@ export function outputMessages(completion: Completion, capture: ContentCapture):
 
 function message(role: string, text: string, capture: ContentCapture) {
   const clean = redact(text);
-  const content = typeof capture === 'function' ? capture(clean) : clean;
+  const content = typeof capture === 'function' ? atOnce(capture(clean)) : clean;
   return { role, parts: [{ type: 'text', content }] };
 }

@@ -343,19 +343,20 @@ describe('prompts and completions', () => {
     span.end();
     expect(masked.only().attributes['gen_ai.input.messages']).toContain('NAME');
 
-    const faults = new TelemetryFaults();
-    const broken = recording({
-      faults,
-      content: () => {
-        throw new Error('redactor');
-      },
-    });
-    const other = broken.recorder.start({ ...start, request })!;
-    succeed(other);
-    other.end();
-    expect(broken.only().attributes).not.toHaveProperty('gen_ai.input.messages');
-    expect(broken.only().attributes['genops.tokens.total']).toBe(10);
-    expect(faults).toMatchObject({ count: 1, last: { source: 'span', message: 'redactor' } });
+    const broken = () => {
+      throw new Error('redactor');
+    };
+    const asynchronous = async () => broken();
+    for (const content of [broken, asynchronous as never]) {
+      const faults = new TelemetryFaults();
+      const { recorder, only } = recording({ faults, content });
+      const other = recorder.start({ ...start, request })!;
+      succeed(other);
+      other.end();
+      expect(only().attributes).not.toHaveProperty('gen_ai.input.messages');
+      expect(only().attributes['genops.tokens.total']).toBe(10);
+      expect(faults).toMatchObject({ count: 1, last: { source: 'span' } });
+    }
   });
 });
 
