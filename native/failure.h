@@ -43,6 +43,12 @@ class Failure : public std::runtime_error {
   std::optional<int> ortCode_;
 };
 
+/** No token can be chosen from the logits of a row, whatever those of other rows are. */
+class NoChoice : public Failure {
+ public:
+  explicit NoChoice(const std::string& message) : Failure(code::runtimeStep, message) {}
+};
+
 inline Failure rowFailure(const std::string& message) { return Failure(code::rowInvalid, message); }
 
 }  // namespace inhouse

@@ -68,12 +68,12 @@ class CallQueue {
 
   Napi::Env env_;
   Teardown teardown_;
+  WorkerThread thread_;  // before the signal, which holds the process: the system may refuse a thread
   Signal signal_;
   bool open_ = true;
   Calls waiting_;  // touched on JavaScript's thread only, apart from the call that is being computed
   std::mutex mutex_;
   std::vector<Calls::iterator> finished_;  // guarded by mutex_
-  WorkerThread thread_;
 };
 
 }  // namespace inhouse

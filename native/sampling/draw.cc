@@ -13,6 +13,11 @@ namespace {
 constexpr double bucketsPerNat = 64;
 constexpr std::size_t buckets = 2048;
 
+/** Throws NoChoice when no token is left to draw, because some logit is NaN. */
+void requireSome(const std::vector<std::int32_t>& tokens) {
+  if (tokens.empty()) throw NoChoice("The model gave NaN among its logits: its weights are damaged.");
+}
+
 }  // namespace
 
 void Draw::load(const std::vector<double>& logits) {
@@ -77,8 +82,10 @@ void Draw::dropImprobable(double minP) {
 
 /** Weighs the whole vocabulary; returns the sum. */
 double Draw::weighAll(double temperature) {
+  // Finite also where the inverse overflows, so that the largest logit's distance to itself stays 0.
+  const double scale = std::min(1 / temperature, std::numeric_limits<double>::max());
   blockSums_.resize(blockCount(logits_->size()));
-  exponentials(logits_->data(), logits_->size(), largest_, 1 / temperature, weights_.data(), blockSums_.data());
+  exponentials(logits_->data(), logits_->size(), largest_, scale, weights_.data(), blockSums_.data());
   return std::accumulate(blockSums_.begin(), blockSums_.end(), 0.0);
 }
 
@@ -135,6 +142,7 @@ std::int32_t Draw::lastOfNucleus(double enough, double temperature) {
     sum += weights_[token];
     if (sum >= enough) return token;
   }
+  requireSome(boundary_);
   return boundary_.back();
 }
 
@@ -160,6 +168,7 @@ std::int32_t Draw::pickFromAll(double target) const {
 
 /** The token among those kept, by id, at which the running sum of their weights passes its share `random`. */
 std::int32_t Draw::pickFromKept(double random) const {
+  requireSome(kept_);
   const double target = random * std::accumulate(kept_.begin(), kept_.end(), 0.0, [&](double sum, std::int32_t token) {
                           return sum + weights_[token];
                         });

@@ -17,10 +17,10 @@ class Draw {
   /** Refers to the logits [V] until the next load. */
   void load(const std::vector<double>& logits);
 
-  /** Throws a Failure (INHOUSE_RUNTIME_STEP) when the largest logit is not finite. */
+  /** Throws NoChoice when the largest logit is not finite. */
   std::int32_t mostProbable() const { return ranking_.argmax(); }
 
-  /** `random` is uniform in [0, 1). Throws as mostProbable does. */
+  /** `random` is uniform in [0, 1). Throws as mostProbable does, and when NaN leaves no token to draw. */
   std::int32_t sample(const SamplingSettings& settings, double random);
 
   /**

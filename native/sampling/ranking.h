@@ -26,7 +26,7 @@ class Ranking {
   }
 
   /**
-   * The id of the largest value. Throws a Failure (INHOUSE_RUNTIME_STEP) when that is not a finite number; NaN after
+   * The id of the largest value. Throws NoChoice when that is not a finite number; NaN after
    * the first place is overlooked.
    */
   std::int32_t argmax() const {
@@ -34,9 +34,8 @@ class Ranking {
     const T largest = std::isnan(values_[0]) ? values_[0] : maxima_[block];
     if (!std::isfinite(largest)) {
       const char* text = std::isnan(largest) ? "NaN" : largest > 0 ? "Infinity" : "-Infinity";
-      throw Failure(code::runtimeStep,
-                    std::string("The model gave ") + text +
-                        " as its largest logit: its weights are damaged, or every token was ruled out.");
+      throw NoChoice(std::string("The model gave ") + text +
+                     " as its largest logit: its weights are damaged, or every token was ruled out.");
     }
     const T* begin = values_ + block * blockLength;
     return static_cast<std::int32_t>(std::find(begin, values_ + length_, largest) - values_);

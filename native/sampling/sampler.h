@@ -38,7 +38,7 @@ class Sampler {
 
   /**
    * The choice for the logits of a row. Does not change the sampler: the choice counts once it is accepted.
-   * Throws a Failure (INHOUSE_RUNTIME_STEP) when no token can be chosen.
+   * Throws NoChoice when no token can be chosen.
    */
   TokenChoice choose(const RowLogits& row, SamplingScratch& scratch) const;
 

@@ -169,12 +169,21 @@ void Rows::decodeOnce(std::size_t count, std::vector<std::vector<TokenChoice>>& 
   }
   stepper_.decode(decodeInputs_);
   for (std::size_t row = 0; row < count; row++)
-    choices[row].push_back(rows_[row]->sampler.choose(stepper_.rowLogits(row), scratch_));
+    choices[row].push_back(choose(row));
   for (std::size_t row = 0; row < count; row++) {
     const std::int32_t token = choices[row].back().token;
     rows_[row]->length++;
     rows_[row]->pending = token;
     rows_[row]->sampler.accept(token);
+  }
+}
+
+/** Where a row's logits leave no token, the failure names the row: it is nobody else's. */
+TokenChoice Rows::choose(std::size_t row) {
+  try {
+    return rows_[row]->sampler.choose(stepper_.rowLogits(row), scratch_);
+  } catch (const NoChoice& failure) {
+    throw Failure(failure.code(), failure.what(), {{"row", static_cast<double>(row)}});
   }
 }
 

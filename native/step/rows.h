@@ -67,6 +67,7 @@ class Rows {
   /** Provides memory for `positions` of a row, or throws INHOUSE_RUNTIME_STEP. */
   void provide(std::size_t row, std::size_t positions);
   void decodeOnce(std::size_t count, std::vector<std::vector<TokenChoice>>& choices);
+  TokenChoice choose(std::size_t row);
   bool anyEnded(std::size_t count) const;
   void fitMemory(std::size_t row);
   std::size_t rowsOpen() const;

@@ -1,5 +1,6 @@
 // Runs the requests of all callers of one model together. A loop of steps: plan (scheduler.ts), compute on the runner,
 // hand the tokens out, put the rows in order. Decisions are made elsewhere; this is where they take effect.
+import { RunnerError } from '../errors.js';
 import type { DeviceStatistics, Runner, TokenChoice } from '../runtime/runner.js';
 import { Answers } from './answers.js';
 import type { EngineSettings } from './engine-options.js';
@@ -233,7 +234,9 @@ export class Engine {
       }
       return { rows: entries.length, steps: done, endMs };
     } catch (error) {
-      for (const { owner } of entries) this.#answers.fail(owner, error);
+      // A row that is named failed alone: the others are as they were, and go on with the next step.
+      const failed = error instanceof RunnerError ? entries[error.details.row as number] : undefined;
+      for (const { owner } of failed ? [failed] : entries) this.#answers.fail(owner, error);
       return undefined;
     }
   }

@@ -209,10 +209,10 @@ export function runnerInfo(
  * Calls are served one after another in the order they were made, awaited or not. Every method rejects with
  * - `RunnerError` `INHOUSE_ROW_INVALID` for a row that is out of range, open where it must be free or the reverse, and for
  *   a capacity, length, count or position that is out of its range; `INHOUSE_ROW_FULL` for tokens beyond a row's
- *   capacity; `INHOUSE_RUNTIME_STEP` when ONNX Runtime fails;
+ *   capacity; `INHOUSE_RUNTIME_STEP` when ONNX Runtime fails, or when the logits of a row leave no token to draw;
  * - `InvalidInputError` `INHOUSE_INVALID_TOKEN` for an id outside the vocabulary, in history and settings too;
  * - `DisposedError` after `dispose`.
- * A failed call leaves all rows as they were.
+ * A failed call leaves all rows as they were. When only one row of several stood in its way, `details.row` names it.
  */
 export interface Runner {
   readonly info: RunnerInfo;

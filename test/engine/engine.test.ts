@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { RunnerError } from '#inhouse/errors.js';
 import { FakeRunner } from '../support/fake-runner.js';
 import { continuation, openEngine, request, submit } from './support.js';
 
@@ -133,6 +134,28 @@ describe('the engine', () => {
     const engine = openEngine(runner);
     const all = [[1], [2], [3]].map((prompt) => submit(engine, prompt, { maxTokens: 8 }).outcome);
     expect(await Promise.all(all.map(settled))).toEqual(['step failed', 'step failed', 'fulfilled']);
+    await expect.poll(() => runner.rowsOpen).toBe(0);
+  });
+
+  it('fails only the request whose row a failed step names', async () => {
+    let decodes = 0;
+    const named = new RunnerError('INHOUSE_RUNTIME_STEP', 'row failed', { details: { row: 1 } });
+    const runner = new FakeRunner({
+      sabotage: (call) => {
+        if (call === 'decode' && ++decodes === 3) throw named;
+      },
+    });
+    const engine = openEngine(runner);
+    const prompts = [[1], [2], [3]];
+    const outcomes = prompts.map((prompt) => submit(engine, prompt, { maxTokens: 8 }).outcome);
+    const ends = await Promise.allSettled(outcomes);
+    expect(ends.filter(({ status }) => status === 'rejected')).toEqual([
+      { status: 'rejected', reason: named },
+    ]);
+    for (const [i, end] of ends.entries()) {
+      if (end.status === 'fulfilled')
+        expect(end.value.sequences[0]!.tokens).toEqual(continuation(prompts[i]!, 8));
+    }
     await expect.poll(() => runner.rowsOpen).toBe(0);
   });
 

@@ -61,6 +61,28 @@ describe.skipIf(nativeMissing)('native and portable', () => {
     }
   });
 
+  it('choose the same tokens at temperatures next to 0', async () => {
+    const prompt = new Random(3).tokens(20, 5_000);
+    const greedy = await continuation(portable, prompt, GREEDY);
+    for (const temperature of [5e-324, 1e-310]) {
+      for (const cut of [{}, { topK: 5 }, { topP: 0.9 }, { minP: 0.1 }, { topK: 40, topP: 0.9, minP: 0.1 }]) {
+        const sampling = { ...GREEDY, ...cut, temperature };
+        expect(await continuation(native, prompt, sampling), JSON.stringify(sampling)).toEqual(greedy);
+        expect(await continuation(portable, prompt, sampling), JSON.stringify(sampling)).toEqual(greedy);
+      }
+    }
+  });
+
+  it('a native draw that NaN leaves no token for fails, and the process lives on', async () => {
+    const logitBias = { ids: [5], values: [Number.NaN] };
+    const sampling = { ...GREEDY, temperature: 1, topP: 0.9, logitBias };
+    await native.openRow(0, { capacity: 2, sampling, prompt: [1], output: [] });
+    await expect(native.prefill(0, [1], { sample: true })).rejects.toMatchObject({
+      code: 'INHOUSE_RUNTIME_STEP',
+    });
+    await native.closeRow(0);
+  });
+
   it('score and embed alike', async () => {
     const tokens = new Random(2).tokens(400, 5_000);
     const [expected, actual] = await Promise.all([portable.score(tokens), native.score(tokens)]);

@@ -1,4 +1,5 @@
 // Run by threads.test.ts as a worker thread or a process: opens a native runner, and computes until it is stopped.
+import { execFileSync } from 'node:child_process';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { openNativeRunner } from '#inhouse/runtime/native.js';
 
@@ -31,6 +32,12 @@ switch (task) {
   case 'exit in mid-step':
     for (let queued = 0; queued < 100; queued++) runner.score(Array.from({ length: 500 }, (_, i) => i));
     setTimeout(() => process.exit(7), 50);
+    break;
+  case 'refused a thread':
+    await runner.dispose();
+    if (process.getuid() === 0) process.setuid(65534); // the limit does not hold for root
+    execFileSync('prlimit', ['--pid', String(process.pid), '--nproc=1:']);
+    tell(await openNativeRunner(options).catch(({ code, message }) => ({ code, message })));
     break;
   case 'end without dispose': // an idle runner does not keep the process alive
     await runner.score([1, 2, 3]);

@@ -7,6 +7,8 @@ import { type NativeRunnerOptions, openNativeRunner } from '#inhouse/runtime/nat
 import { GREEDY, nativeMissing } from '../support/runners.js';
 import { prepareRandom, script, temporaryFolder } from './support.js';
 
+const hasLimits = process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0;
+
 describe.skipIf(nativeMissing)('threads', () => {
   const folder = temporaryFolder();
   let options: NativeRunnerOptions;
@@ -73,6 +75,15 @@ describe.skipIf(nativeMissing)('threads', () => {
       stderr: '',
     });
   });
+
+  it.skipIf(!hasLimits)(
+    'a process that the system refuses a thread ends by itself, with a typed error',
+    () => {
+      const { status, signal, stdout } = runProcess('refused a thread');
+      expect({ status, signal }).toEqual({ status: 0, signal: null });
+      expect(JSON.parse(stdout)).toMatchObject({ code: 'INHOUSE_RUNTIME_LOAD' });
+    },
+  );
 
   it('the event loop turns while a step is computed', async () => {
     const runner = await openNativeRunner(options);

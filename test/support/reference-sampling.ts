@@ -78,10 +78,10 @@ export function candidates(
   if (settings.temperature === 0) return [{ token: byLogit[0]!, probability: 1 }];
 
   const kept = settings.topK > 0 ? byLogit.slice(0, settings.topK) : byLogit;
-  const largest = adjusted[kept[0]!]! / settings.temperature;
+  const largest = adjusted[kept[0]!]!;
   const weighed = kept.map((token) => ({
     token,
-    probability: Math.exp(adjusted[token]! / settings.temperature - largest),
+    probability: Math.exp((adjusted[token]! - largest) / settings.temperature),
   }));
   const nucleus = reaching(normalized(weighed), settings.topP);
   const enough = settings.minP * nucleus[0]!.probability;

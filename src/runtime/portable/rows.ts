@@ -208,7 +208,7 @@ export class PortableRows {
     });
     const { vocabularySize } = this.#config;
     const choices = rows.map((row, index) =>
-      row.sampler.choose(logits.subarray(index * vocabularySize, (index + 1) * vocabularySize)),
+      choose(row, index, logits.subarray(index * vocabularySize, (index + 1) * vocabularySize)),
     );
     rows.forEach((row, index) => {
       const { token } = choices[index]!;
@@ -266,5 +266,15 @@ export class PortableRows {
       `Row ${index} holds ${row.length} of ${row.capacity} positions: ${tokens} more do not fit.`,
       { details: { row: index, length: row.length, capacity: row.capacity, tokens } },
     );
+  }
+}
+
+/** Where a row's logits leave no token, the error names the row: it is nobody else's. */
+function choose({ sampler }: Row, row: number, logits: Float32Array): TokenChoice {
+  try {
+    return sampler.choose(logits);
+  } catch (error) {
+    if (!(error instanceof RunnerError)) throw error;
+    throw new RunnerError(error.code, error.message, { details: { row } });
   }
 }

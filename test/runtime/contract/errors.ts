@@ -116,6 +116,23 @@ export function describeErrors(open: OpenRunner): void {
     expect(error).toMatchObject({ code: 'INHOUSE_ROW_FULL' });
   });
 
+  it('a decode names the row whose logits leave no token, and all rows are as they were', async () => {
+    const plan = { prompt: model().tokens(BEGUN, 1), sampling: { temperature: 1, seed: 1, logprobs: 0 } };
+    const expected = await model().alone(plan, 7);
+    const first = await model().begin(0, plan);
+    // The token of the bias has an infinite logit when it is in the output twice: in the second step.
+    const sampling = { logitBias: { ids: [7], values: [1000] }, frequencyPenalty: -Number.MAX_VALUE };
+    await model().begin(1, { prompt: [1], sampling });
+    const before = await counts();
+    const error: unknown = await model()
+      .runner.decode(2, 6)
+      .catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(RunnerError);
+    expect(error).toMatchObject({ code: 'INHOUSE_RUNTIME_STEP', details: { row: 1 } });
+    expect(await counts()).toEqual(before);
+    model().expectSame(plan, [first, ...(await model().runner.decode(1, 6))[0]!], expected);
+  });
+
   it('a row can be filled after a prefill that did not fit', async () => {
     const { runner } = model();
     const prompt = model().tokens(20, 2);
