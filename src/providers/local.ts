@@ -118,7 +118,10 @@ class LocalProvider implements Provider {
     const inputs = inputsOf(request);
     const vectors: Float32Array[] = [];
     try {
-      for (const text of inputs) vectors.push(await model.embed(text, { signal: interruption.signal }));
+      for (const text of inputs) {
+        interruption.throwIfInterrupted();
+        vectors.push(await model.embed(text, { signal: interruption.signal }));
+      }
     } catch (error) {
       const reason = interruption.error() ?? error;
       if (vectors.length === 0) throw reason;
