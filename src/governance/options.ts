@@ -80,7 +80,7 @@ export interface GovernOptions {
   readonly retryWhenQueueFull?: boolean | undefined;
   /** Takes the place of the four above. */
   readonly retryPolicy?: RetryPolicy | undefined;
-  /** Most milliseconds one attempt may take. Default 60 000. */
+  /** Most milliseconds one attempt may take, up to 2 147 483 647. Default 60 000. */
   readonly requestTimeoutMs?: number | undefined;
   /** Default false. */
   readonly enableCircuitBreaker?: boolean | undefined;
