@@ -46,6 +46,8 @@ export class GovernedCall implements DecidedCall {
   /** What the provider is told. */
   readonly providerOptions: CallOptions;
   readonly decisions: CallDecisions;
+  /** Set by a stream: leaves what its attempt has begun, which may hang in a provider that heeds no limit. */
+  giveUp: (() => void) | undefined;
   readonly #operationId: string;
   readonly #parts: GovernanceParts;
   readonly #operation: Operation;
@@ -60,7 +62,6 @@ export class GovernedCall implements DecidedCall {
   #slot: Slot | undefined;
   #attempts = 0;
   #waitMs = 0;
-  #over = false;
 
   /** @throws InvalidInputError for attributes that cannot be recorded */
   constructor(
@@ -148,6 +149,7 @@ export class GovernedCall implements DecidedCall {
       span?.attempt({ number, waitMs: this.#waitMs });
       return result;
     } catch (error) {
+      this.giveUp?.();
       if (this.#ticket !== undefined) breaker?.failure(error, this.#ticket);
       span?.attempt({ number, waitMs: this.#waitMs, error });
       this.costs.addFailure(error);
@@ -171,11 +173,6 @@ export class GovernedCall implements DecidedCall {
         log.warn('Retrying', () => ({ requestId: this.requestId, attempt, waitMs, error }));
       },
     });
-  }
-
-  /** The number of the attempt under way; 0 when the call is over. */
-  get turn(): number {
-    return this.#over ? 0 : this.#attempts;
   }
 
   /** Counts a chunk; returns what the call has cost with it. */
@@ -281,7 +278,6 @@ export class GovernedCall implements DecidedCall {
 
   #finish(costUsd: number, result: Completion | Embedding | undefined, error: unknown): void {
     const { alerts, budgets, metrics, provider } = this.#parts;
-    this.#over = true;
     this.#slot?.release();
     metrics?.operation({
       operation: this.#operation,

@@ -5,6 +5,7 @@
 //
 // The breaker comes before whatever counts tokens: an open circuit costs nothing. Whatever stops a call, it ends in
 // `fail`, which settles or gives back what the call held.
+import { leaveStream } from '../providers/completion-stream.js';
 import type { Completion, CompletionChunk, Embedding, GenerationRequest } from '../providers/provider.js';
 import { checkCall } from './call-check.js';
 import type { GovernedCallOptions, GovernedMethod, GovernedRequest } from './call-facts.js';
@@ -64,16 +65,19 @@ export async function streamAttempt(
 ): Promise<Completion> {
   const stream = parts.provider.stream(request, call.providerOptions);
   const chunks = stream[Symbol.asyncIterator]();
-  // At once, however long the next chunk takes. What fails here is in the stream's result too.
-  const leave = () => void chunks.return?.().catch(() => {});
+  const leave = () => void leaveStream(chunks);
   if (readerLeft.aborted) leave();
   readerLeft.addEventListener('abort', leave, { once: true });
-  const { turn } = call;
+  let givenUp = false;
+  call.giveUp = () => {
+    givenUp = true;
+    leave();
+  };
   const shown: number[] = []; // characters, by choice
   let spent = false;
   let costUsd = 0;
   for await (const chunk of { [Symbol.asyncIterator]: () => chunks }) {
-    if (call.turn !== turn) break; // it was given up
+    if (givenUp) break;
     costUsd = call.noteChunk(chunk);
     emit({ ...chunk, costUsd });
     shown[chunk.index] = (shown[chunk.index] ?? 0) + chunk.text.length;

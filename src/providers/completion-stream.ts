@@ -1,4 +1,4 @@
-// Turns work that hands out chunks into the stream a caller sees.
+// Turns work that hands out chunks into the stream a caller sees, and leaves such a stream.
 import { Channel } from '../engine/channel.js';
 import type { Completion, CompletionChunk, CompletionStream } from './provider.js';
 
@@ -30,4 +30,13 @@ export function completionStream<Result extends Completion, Chunk extends Comple
       };
     },
   };
+}
+
+/** Ends a stream at once, however long its next chunk takes. What fails here is in the stream's result too. */
+export async function leaveStream(chunks: AsyncIterator<CompletionChunk>): Promise<void> {
+  try {
+    await chunks.return?.();
+  } catch {
+    // nobody is there to hear it
+  }
 }
