@@ -1,6 +1,7 @@
 // One governed call from its beginning to its end: what it holds and must give back. Each method is one step of the
 // pipeline (pipeline.ts), which says in which order they come. What is decided about it is in call-decisions.ts, what
 // it costs in call-costs.ts.
+import { isUnanswered } from '../providers/completion-stream.js';
 import type { CallOptions, Completion, CompletionChunk, Embedding } from '../providers/provider.js';
 import type { Slot } from './admission.js';
 import type { Attributes } from './attributes.js';
@@ -145,7 +146,10 @@ export class GovernedCall implements DecidedCall {
     const work = () => watch.within(this.#timeoutMs, serve(this));
     try {
       const result = this.costs.requireCounts(await (span ? span.run(work) : work()));
-      if (this.#ticket !== undefined) breaker?.success(this.#ticket);
+      if (this.#ticket !== undefined) {
+        if (isUnanswered(result)) breaker?.release(this.#ticket);
+        else breaker?.success(this.#ticket);
+      }
       span?.attempt({ number, waitMs: this.#waitMs });
       return result;
     } catch (error) {
@@ -200,15 +204,13 @@ export class GovernedCall implements DecidedCall {
 
   /** Whatever it was: what the call held is settled or given back, and everybody is told. Never throws. */
   fail(error: unknown): void {
-    const { breaker, budgets, log, provider } = this.#parts;
+    const { budgets, log, provider } = this.#parts;
     this.decisions.ensureOne();
     if (this.#attempts > 0) {
       const usage = { promptTokens: 0, completionTokens: 0, totalTokens: 0 };
       this.#settle({ provider: provider.name, model: this.request.model, usage });
-    } else {
-      // A call that never got to its provider says nothing about it, but must give up the probe's place.
-      if (this.#ticket !== undefined) breaker?.failure(error, this.#ticket);
-      if (this.#reservation) budgets.release(this.#reservation);
+    } else if (this.#reservation) {
+      budgets.release(this.#reservation);
     }
     this.span?.error(error);
     log.error('Call failed', () => ({ requestId: this.requestId, attempts: this.#attempts, error }));
@@ -277,8 +279,10 @@ export class GovernedCall implements DecidedCall {
   }
 
   #finish(costUsd: number, result: Completion | Embedding | undefined, error: unknown): void {
-    const { alerts, budgets, metrics, provider } = this.#parts;
+    const { alerts, breaker, budgets, metrics, provider } = this.#parts;
     this.#slot?.release();
+    // A call that never got to its provider says nothing about it, but must give up the probe's place.
+    if (this.#attempts === 0 && this.#ticket !== undefined) breaker?.release(this.#ticket);
     metrics?.operation({
       operation: this.#operation,
       provider: provider.name,

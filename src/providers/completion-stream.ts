@@ -1,6 +1,7 @@
-// Turns work that hands out chunks into the stream a caller sees, and leaves such a stream.
+// Streams as a caller sees them: made from work that hands out chunks, left early, and what they answer to a reader who
+// left before anything was answered.
 import { Channel } from '../engine/channel.js';
-import type { Completion, CompletionChunk, CompletionStream } from './provider.js';
+import type { Completion, CompletionChunk, CompletionStream, Embedding } from './provider.js';
 
 /**
  * Starts `work` at once. `readerLeft` aborts when the reader's loop ends, after which nobody sees what is emitted;
@@ -39,4 +40,9 @@ export async function leaveStream(chunks: AsyncIterator<CompletionChunk>): Promi
   } catch {
     // nobody is there to hear it
   }
+}
+
+/** Whether a stream's reader left before anything was answered, which says nothing about who should have. */
+export function isUnanswered(answer: Completion | Embedding): boolean {
+  return answer.usage.completionTokens === 0 && 'finishReason' in answer && answer.finishReason === 'abort';
 }

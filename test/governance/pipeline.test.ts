@@ -641,6 +641,35 @@ describe('retry, breaker and admission around a governed call', () => {
     expect(breaker!.state).toBe('CLOSED');
   });
 
+  it('a stream that its reader leaves unanswered neither closes the circuit nor ends a row of failures', async () => {
+    let hangs = false;
+    const { governed, clock } = bench(
+      {
+        enableRetry: false,
+        enableCircuitBreaker: true,
+        circuitBreakerThreshold: 2,
+      },
+      { serviceMs: () => (hangs ? 60_000 : 0), fault: () => (hangs ? undefined : crash) },
+    );
+    const { breaker } = governed.governance;
+    const leaveUnanswered = async () => {
+      hangs = true;
+      const stream = governed.stream(REQUEST);
+      await stream[Symbol.asyncIterator]().return!();
+      expect((await stream.result).usage.completionTokens).toBe(0);
+      hangs = false;
+    };
+    await rejection(governed.complete(REQUEST));
+    await leaveUnanswered();
+    expect(breaker!.status()).toMatchObject({ state: 'CLOSED', consecutiveFailures: 1 });
+    await rejection(governed.complete(REQUEST));
+    clock.advance(60_001);
+    await leaveUnanswered();
+    expect(breaker!.state).toBe('HALF_OPEN');
+    expect(await rejection(governed.complete(REQUEST))).toBe(crash); // the probe's place was free
+    expect(breaker!.state).toBe('OPEN');
+  });
+
   it('a full queue is waited for where the options say so', async () => {
     const waits: number[] = [];
     const admission = { maxConcurrent: 1, maxQueueSize: 1 };
