@@ -25,7 +25,7 @@ import { operationId } from './operation-id.js';
 import type { GovernanceParts } from './parts.js';
 import type { Attempt, Governed } from './pipeline.js';
 import type { Cost } from './pricing/cost.js';
-import { retryAfter } from './retry.js';
+import { retryAfter, whileRead } from './retry.js';
 import { settle } from './settlement.js';
 import type { Operation } from './telemetry/names.js';
 import type { OperationSpan } from './telemetry/operation-span.js';
@@ -54,6 +54,7 @@ export class GovernedCall implements DecidedCall {
   readonly #operation: Operation;
   readonly #sessionId: string | undefined;
   readonly #scopes: BudgetScopes;
+  readonly #readerLeft: AbortSignal | undefined;
   readonly #timeoutMs: number;
   readonly #startMs: number;
   readonly #startedMs: number;
@@ -70,11 +71,13 @@ export class GovernedCall implements DecidedCall {
     method: GovernedMethod,
     request: GovernedRequest,
     options: GovernedCallOptions | undefined,
+    readerLeft?: AbortSignal,
   ) {
     const { clock, provider } = parts;
     this.#parts = parts;
     this.#operation = operationOf(method, request);
     this.request = request;
+    this.#readerLeft = readerLeft;
     this.#startMs = clock.now();
     this.#startedMs = clock.monotonic();
     this.#operationId = operationId();
@@ -130,16 +133,21 @@ export class GovernedCall implements DecidedCall {
     this.span?.budgetReserved({ reservedUsd: reserved.amountUsd });
   }
 
-  /** Asks the provider, once there is a place among the running calls; the place is kept for further attempts. */
+  /**
+   * Asks the provider, once there is a place among the running calls; the place is kept for further attempts. A reader who
+   * left waits for none: `serve` then asks nobody.
+   */
   async attempt<Result extends Completion | Embedding>(
     number: number,
     serve: Attempt<Result>,
   ): Promise<Result> {
     const { admission, breaker, watch } = this.#parts;
-    if (this.#slot === undefined) {
-      const slot = admission.enter(this.providerOptions.signal);
-      this.#slot = slot instanceof Promise ? await slot : slot;
+    const left = this.#readerLeft;
+    if (this.#slot === undefined && !left?.aborted) {
+      const slot = admission.enter(this.providerOptions.signal, left);
+      this.#slot = slot instanceof Promise ? await this.#queued(slot) : slot;
     }
+    if (left?.aborted) return serve(this);
     this.#attempts++;
     this.costs.beginAttempt();
     const span = this.span;
@@ -161,6 +169,16 @@ export class GovernedCall implements DecidedCall {
     }
   }
 
+  /** Undefined when a stream's reader left the queue. */
+  async #queued(place: Promise<Slot>): Promise<Slot | undefined> {
+    try {
+      return await place;
+    } catch (error) {
+      if (this.#readerLeft?.aborted) return undefined;
+      throw error;
+    }
+  }
+
   /** Further attempts after the first has failed, as the options say, but none once the caller has seen a part of the answer. */
   retry<Result extends Completion | Embedding>(error: unknown, serve: Attempt<Result>): Promise<Result> {
     const { log, retry, sleep } = this.#parts;
@@ -171,7 +189,7 @@ export class GovernedCall implements DecidedCall {
         retries: (failure) => !this.costs.hasAnswered && retry.retries(failure),
       },
       signal: this.providerOptions.signal,
-      sleep,
+      sleep: this.#readerLeft ? whileRead(this.#readerLeft, sleep) : sleep,
       onRetry: ({ attempt, waitMs, error }) => {
         this.#waitMs = waitMs;
         log.warn('Retrying', () => ({ requestId: this.requestId, attempt, waitMs, error }));

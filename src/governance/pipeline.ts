@@ -5,7 +5,7 @@
 //
 // The breaker comes before whatever counts tokens: an open circuit costs nothing. Whatever stops a call, it ends in
 // `fail`, which settles or gives back what the call held.
-import { leaveStream } from '../providers/completion-stream.js';
+import { leaveStream, unanswered } from '../providers/completion-stream.js';
 import type { Completion, CompletionChunk, Embedding, GenerationRequest } from '../providers/provider.js';
 import { checkCall } from './call-check.js';
 import type { GovernedCallOptions, GovernedMethod, GovernedRequest } from './call-facts.js';
@@ -24,16 +24,20 @@ export interface GovernedChunk extends CompletionChunk {
   readonly costUsd: number;
 }
 
-/** Runs one call through everything. Rejects with what stopped it, after everything has been told. */
+/**
+ * Runs one call through everything. Rejects with what stopped it, after everything has been told. When `readerLeft` aborts,
+ * nothing is waited for any more: `attempt` may be asked at once, without a place, and must then ask nobody.
+ */
 export async function runGoverned<Result extends Completion | Embedding>(
   parts: GovernanceParts,
   method: GovernedMethod,
   request: GovernedRequest,
   options: GovernedCallOptions | undefined,
   attempt: Attempt<Result>,
+  readerLeft?: AbortSignal,
 ): Promise<Governed<Result>> {
   checkCall(parts, method, request, options);
-  const call = new GovernedCall(parts, method, request, options);
+  const call = new GovernedCall(parts, method, request, options, readerLeft);
   const { decisions } = call;
   try {
     decisions.checkTags();
@@ -63,10 +67,10 @@ export async function streamAttempt(
   emit: (chunk: GovernedChunk) => void,
   readerLeft: AbortSignal,
 ): Promise<Completion> {
+  if (readerLeft.aborted) return unanswered(parts.provider.name, request);
   const stream = parts.provider.stream(request, call.providerOptions);
   const chunks = stream[Symbol.asyncIterator]();
   const leave = () => void leaveStream(chunks);
-  if (readerLeft.aborted) leave();
   readerLeft.addEventListener('abort', leave, { once: true });
   let givenUp = false;
   call.giveUp = () => {

@@ -1,7 +1,13 @@
 // Streams as a caller sees them: made from work that hands out chunks, left early, and what they answer to a reader who
 // left before anything was answered.
 import { Channel } from '../engine/channel.js';
-import type { Completion, CompletionChunk, CompletionStream, Embedding } from './provider.js';
+import type {
+  Completion,
+  CompletionChunk,
+  CompletionStream,
+  Embedding,
+  GenerationRequest,
+} from './provider.js';
 
 /**
  * Starts `work` at once. `readerLeft` aborts when the reader's loop ends, after which nobody sees what is emitted;
@@ -42,7 +48,22 @@ export async function leaveStream(chunks: AsyncIterator<CompletionChunk>): Promi
   }
 }
 
-/** Whether a stream's reader left before anything was answered, which says nothing about who should have. */
+/** The answer to a stream whose reader left before anybody was asked for it. */
+export function unanswered(provider: string, { model, n = 1 }: GenerationRequest): Completion {
+  const finishReason = 'abort';
+  return {
+    id: `cmpl-${crypto.randomUUID()}`,
+    provider,
+    model,
+    text: '',
+    finishReason,
+    choices: Array.from({ length: n }, (_, index) => ({ index, text: '', finishReason })),
+    usage: { promptTokens: 0, completionTokens: 0, totalTokens: 0 },
+    timings: { totalMs: 0 },
+  };
+}
+
+/** Such an answer says nothing about who gave it, who may have been about to answer or have hung. */
 export function isUnanswered(answer: Completion | Embedding): boolean {
   return answer.usage.completionTokens === 0 && 'finishReason' in answer && answer.finishReason === 'abort';
 }
