@@ -38,7 +38,7 @@ export async function runGoverned<Result extends Completion | Embedding>(
 ): Promise<Governed<Result>> {
   checkCall(parts, method, request, options);
   const call = new GovernedCall(parts, method, request, options, readerLeft);
-  const { decisions } = call;
+  const { attempts, decisions } = call;
   try {
     decisions.checkTags();
     call.passBreaker();
@@ -47,9 +47,9 @@ export async function runGoverned<Result extends Completion | Embedding>(
     call.reserve();
     let result: Result;
     try {
-      result = await call.attempt(1, attempt);
+      result = await attempts.ask(1, attempt);
     } catch (error) {
-      result = await call.retry(error, attempt);
+      result = await attempts.retry(error, attempt);
     }
     decisions.checkOutput(result);
     return call.succeed(result);
@@ -73,7 +73,7 @@ export async function streamAttempt(
   const leave = () => void leaveStream(chunks);
   readerLeft.addEventListener('abort', leave, { once: true });
   let givenUp = false;
-  call.giveUp = () => {
+  call.attempts.giveUp = () => {
     givenUp = true;
     leave();
   };
