@@ -74,40 +74,40 @@ export class Admission {
   }
 
   /**
-   * A slot at once where one is free, else the promise of one. Rejects with AbortedError when the signal aborts first.
+   * A slot at once where one is free, else the promise of one. Rejects with AbortedError when a signal aborts first: the
+   * caller's, or that of a stream's reader who leaves.
    * @throws QueueFullError `INHOUSE_QUEUE_FULL` when the queue is full
    */
-  enter(signal?: AbortSignal): Slot | Promise<Slot> {
+  enter(signal?: AbortSignal, readerLeft?: AbortSignal): Slot | Promise<Slot> {
     if (this.#running < this.#maxConcurrent) {
       this.#running++;
       return new Slot(this, 0);
     }
     if (this.#waiting.size >= this.#maxQueueSize) throw this.#fullError();
-    return this.#wait(signal);
+    return this.#wait([signal, readerLeft].filter((one) => one !== undefined));
   }
 
-  #wait(signal: AbortSignal | undefined): Promise<Slot> {
+  #wait(signals: readonly AbortSignal[]): Promise<Slot> {
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         sinceMs: this.#clock.monotonic(),
         admit: (slot) => {
-          signal?.removeEventListener('abort', leave);
+          for (const signal of signals) signal.removeEventListener('abort', leave);
           resolve(slot);
         },
       };
       const leave = (): void => {
         this.#waiting.delete(waiter);
-        reject(
-          new AbortedError('INHOUSE_ABORTED', 'Aborted while waiting in the queue.', {
-            cause: signal?.reason,
-          }),
-        );
+        for (const signal of signals) signal.removeEventListener('abort', leave);
+        const cause = signals.find(({ aborted }) => aborted)?.reason;
+        reject(new AbortedError('INHOUSE_ABORTED', 'Aborted while waiting in the queue.', { cause }));
       };
-      if (signal?.aborted) return leave();
+      if (signals.some(({ aborted }) => aborted)) return leave();
       this.#waiting.add(waiter);
-      if (signal === undefined) return;
-      setMaxListeners(0, signal); // one signal may stop any number of calls: that is no leak to warn of
-      signal.addEventListener('abort', leave, { once: true });
+      for (const signal of signals) {
+        setMaxListeners(0, signal); // one signal may stop any number of calls: that is no leak to warn of
+        signal.addEventListener('abort', leave);
+      }
     });
   }
 

@@ -22,7 +22,7 @@ export interface BreakerStatus {
   readonly openMs: number;
 }
 
-/** Call `before`, then exactly one of `success` and `failure` with the ticket. All are O(1) and look at no other call. */
+/** Call `before`, then exactly one of `success`, `failure` and `release` with the ticket. All are O(1) and look at no other call. */
 export class CircuitBreaker {
   readonly #threshold: number;
   readonly #openMs: number;
@@ -87,7 +87,7 @@ export class CircuitBreaker {
   failure(error: unknown, ticket: number = this.#era): void {
     if (ticket !== this.#era) return;
     if (!blamesProvider(classify(error))) {
-      this.#probing = false;
+      this.release(ticket);
       return;
     }
     this.#failures++;
@@ -96,6 +96,11 @@ export class CircuitBreaker {
       this.#become('OPEN');
       this.#sinceMs = this.#clock.monotonic();
     }
+  }
+
+  /** A call that says nothing about the provider: counts for nothing, but frees the probe's place. */
+  release(ticket: number = this.#era): void {
+    if (ticket === this.#era) this.#probing = false;
   }
 
   #become(state: BreakerState): void {

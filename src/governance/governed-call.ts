@@ -1,12 +1,12 @@
 // One governed call from its beginning to its end: what it holds and must give back. Each method is one step of the
-// pipeline (pipeline.ts), which says in which order they come. What is decided about it is in call-decisions.ts, what
-// it costs in call-costs.ts.
+// pipeline (pipeline.ts), which says in which order they come. How its provider is asked is in call-attempts.ts,
+// what is decided about it in call-decisions.ts, what it costs in call-costs.ts.
 import type { CallOptions, Completion, CompletionChunk, Embedding } from '../providers/provider.js';
-import type { Slot } from './admission.js';
 import type { Attributes } from './attributes.js';
 import { hashInputs } from './audit.js';
 import { budgetExceeded, type Reservation } from './budget.js';
 import type { BudgetScopes } from './budget-definition.js';
+import { CallAttempts } from './call-attempts.js';
 import { CallCosts } from './call-costs.js';
 import { CallDecisions, type DecidedCall, type GovernanceMode } from './call-decisions.js';
 import {
@@ -22,9 +22,8 @@ import { type GovernanceReport, rememberFailure } from './governance-report.js';
 import type { CostEntry } from './ledger.js';
 import { operationId } from './operation-id.js';
 import type { GovernanceParts } from './parts.js';
-import type { Attempt, Governed } from './pipeline.js';
+import type { Governed } from './pipeline.js';
 import type { Cost } from './pricing/cost.js';
-import { retryAfter } from './retry.js';
 import { settle } from './settlement.js';
 import type { Operation } from './telemetry/names.js';
 import type { OperationSpan } from './telemetry/operation-span.js';
@@ -44,23 +43,18 @@ export class GovernedCall implements DecidedCall {
   readonly costs: CallCosts;
   readonly span: OperationSpan | undefined;
   /** What the provider is told. */
-  readonly providerOptions: CallOptions;
+  readonly providerOptions: CallOptions & { readonly timeoutMs: number };
   readonly decisions: CallDecisions;
+  readonly attempts: CallAttempts;
   readonly #operationId: string;
   readonly #parts: GovernanceParts;
   readonly #operation: Operation;
   readonly #sessionId: string | undefined;
   readonly #scopes: BudgetScopes;
-  readonly #timeoutMs: number;
   readonly #startMs: number;
   readonly #startedMs: number;
 
   #reservation: Reservation | undefined;
-  #ticket: number | undefined;
-  #slot: Slot | undefined;
-  #attempts = 0;
-  #waitMs = 0;
-  #over = false;
 
   /** @throws InvalidInputError for attributes that cannot be recorded */
   constructor(
@@ -68,6 +62,7 @@ export class GovernedCall implements DecidedCall {
     method: GovernedMethod,
     request: GovernedRequest,
     options: GovernedCallOptions | undefined,
+    readerLeft?: AbortSignal,
   ) {
     const { clock, provider } = parts;
     this.#parts = parts;
@@ -82,10 +77,9 @@ export class GovernedCall implements DecidedCall {
     this.#scopes = scopesOf(provider.name, this.attributes);
     const { customer } = this.#scopes;
     this.mode = parts.enabled ? (parts.tenants.settings(customer)?.policy ?? parts.policy) : 'off';
-    this.#timeoutMs = options?.timeoutMs ?? parts.requestTimeoutMs;
     this.providerOptions = {
       signal: options?.signal,
-      timeoutMs: this.#timeoutMs,
+      timeoutMs: options?.timeoutMs ?? parts.requestTimeoutMs,
       tenant: options?.tenant ?? customer,
       onTarget: provider.targets && this.#listener(options?.onTarget),
     };
@@ -101,12 +95,13 @@ export class GovernedCall implements DecidedCall {
     });
     this.costs = new CallCosts(parts, PRICED_AS[this.#operation], request);
     this.decisions = new CallDecisions(parts, this);
+    this.attempts = new CallAttempts(parts, this, readerLeft);
   }
 
   /** @throws CircuitOpenError while the provider is given time to recover */
   passBreaker(): void {
     try {
-      this.#ticket = this.#parts.breaker?.before();
+      this.attempts.passBreaker();
     } catch (error) {
       this.decisions.refused('circuit_breaker', 'PROVIDER_ERROR_UPSTREAM', error);
       throw error;
@@ -127,57 +122,6 @@ export class GovernedCall implements DecidedCall {
     this.#reservation = reserved;
     this.decisions.ensureOne();
     this.span?.budgetReserved({ reservedUsd: reserved.amountUsd });
-  }
-
-  /** Asks the provider, once there is a place among the running calls; the place is kept for further attempts. */
-  async attempt<Result extends Completion | Embedding>(
-    number: number,
-    serve: Attempt<Result>,
-  ): Promise<Result> {
-    const { admission, breaker, watch } = this.#parts;
-    if (this.#slot === undefined) {
-      const slot = admission.enter(this.providerOptions.signal);
-      this.#slot = slot instanceof Promise ? await slot : slot;
-    }
-    this.#attempts++;
-    this.costs.beginAttempt();
-    const span = this.span;
-    const work = () => watch.within(this.#timeoutMs, serve(this));
-    try {
-      const result = this.costs.requireCounts(await (span ? span.run(work) : work()));
-      if (this.#ticket !== undefined) breaker?.success(this.#ticket);
-      span?.attempt({ number, waitMs: this.#waitMs });
-      return result;
-    } catch (error) {
-      if (this.#ticket !== undefined) breaker?.failure(error, this.#ticket);
-      span?.attempt({ number, waitMs: this.#waitMs, error });
-      this.costs.addFailure(error);
-      throw error;
-    }
-  }
-
-  /** Further attempts after the first has failed, as the options say, but none once the caller has seen a part of the answer. */
-  retry<Result extends Completion | Embedding>(error: unknown, serve: Attempt<Result>): Promise<Result> {
-    const { faults, log, retry, sleep } = this.#parts;
-    return retryAfter(error, (number) => this.attempt(number, serve), {
-      policy: {
-        maxRetries: retry.maxRetries,
-        waitMs: (number) => retry.waitMs(number),
-        retries: (failure) => !this.costs.hasAnswered && retry.retries(failure),
-      },
-      signal: this.providerOptions.signal,
-      sleep,
-      onRetry: ({ attempt, waitMs, error }) => {
-        this.#waitMs = waitMs;
-        log.warn('Retrying', () => ({ requestId: this.requestId, attempt, waitMs, error }));
-      },
-      onFault: (_where, fault) => faults.record('callback', fault),
-    });
-  }
-
-  /** The number of the attempt under way; 0 when the call is over. */
-  get turn(): number {
-    return this.#over ? 0 : this.#attempts;
   }
 
   /** Counts a chunk; returns what the call has cost with it. */
@@ -205,18 +149,16 @@ export class GovernedCall implements DecidedCall {
 
   /** Whatever it was: what the call held is settled or given back, and everybody is told. Never throws. */
   fail(error: unknown): void {
-    const { breaker, budgets, log } = this.#parts;
+    const { budgets, log } = this.#parts;
     this.decisions.ensureOne();
-    if (this.#attempts > 0) {
+    if (this.attempts.count > 0) {
       const usage = { promptTokens: 0, completionTokens: 0, totalTokens: 0 };
       this.#settle({ provider: this.costs.provider.name, model: this.costs.model, usage });
-    } else {
-      // A call that never got to its provider says nothing about it, but must give up the probe's place.
-      if (this.#ticket !== undefined) breaker?.failure(error, this.#ticket);
-      if (this.#reservation) budgets.release(this.#reservation);
+    } else if (this.#reservation) {
+      budgets.release(this.#reservation);
     }
     this.span?.error(error);
-    log.error('Call failed', () => ({ requestId: this.requestId, attempts: this.#attempts, error }));
+    log.error('Call failed', () => ({ requestId: this.requestId, attempts: this.attempts.count, error }));
     rememberFailure(error, this.#report());
     this.#finish(this.costs.lostUsd, undefined, error);
   }
@@ -270,10 +212,10 @@ export class GovernedCall implements DecidedCall {
         deltaUsd: actualUsd - reservedUsd,
         infrastructureUsd: this.costs.infrastructureUsd(cost),
       },
-      attempts: this.#attempts,
+      attempts: this.attempts.count,
       startMs: this.#startMs,
       durationMs: this.#elapsedMs(),
-      queueMs: this.#slot?.queueMs ?? 0,
+      queueMs: this.attempts.queueMs,
     };
   }
 
@@ -291,8 +233,7 @@ export class GovernedCall implements DecidedCall {
 
   #finish(costUsd: number, result: Completion | Embedding | undefined, error: unknown): void {
     const { alerts, budgets, metrics, provider } = this.#parts;
-    this.#over = true;
-    this.#slot?.release();
+    this.attempts.end();
     metrics?.operation({
       operation: this.#operation,
       provider: provider.name,

@@ -109,8 +109,13 @@ export class GovernedProvider implements Provider {
   stream(request: GenerationRequest, call?: GovernedCallOptions): GovernedStream {
     const whole = this.#withDefaults(request);
     return completionStream<GovernedCompletion, GovernedChunk>((emit, readerLeft) =>
-      runGoverned(this.#parts, 'stream', whole, call, (governed) =>
-        streamAttempt(this.#parts, governed, whole, emit, readerLeft),
+      runGoverned(
+        this.#parts,
+        'stream',
+        whole,
+        call,
+        (governed) => streamAttempt(this.#parts, governed, whole, emit, readerLeft),
+        readerLeft,
       ),
     );
   }

@@ -5,6 +5,7 @@
 //
 // The breaker comes before whatever counts tokens: an open circuit costs nothing. Whatever stops a call, it ends in
 // `fail`, which settles or gives back what the call held.
+import { leaveStream, unanswered } from '../providers/completion-stream.js';
 import type { Completion, CompletionChunk, Embedding, GenerationRequest } from '../providers/provider.js';
 import { checkCall } from './call-check.js';
 import type { GovernedCallOptions, GovernedMethod, GovernedRequest } from './call-facts.js';
@@ -23,17 +24,21 @@ export interface GovernedChunk extends CompletionChunk {
   readonly costUsd: number;
 }
 
-/** Runs one call through everything. Rejects with what stopped it, after everything has been told. */
+/**
+ * Runs one call through everything. Rejects with what stopped it, after everything has been told. When `readerLeft` aborts,
+ * nothing is waited for any more: `attempt` may be asked at once, without a place, and must then ask nobody.
+ */
 export async function runGoverned<Result extends Completion | Embedding>(
   parts: GovernanceParts,
   method: GovernedMethod,
   request: GovernedRequest,
   options: GovernedCallOptions | undefined,
   attempt: Attempt<Result>,
+  readerLeft?: AbortSignal,
 ): Promise<Governed<Result>> {
   checkCall(parts, method, request, options);
-  const call = new GovernedCall(parts, method, request, options);
-  const { decisions } = call;
+  const call = new GovernedCall(parts, method, request, options, readerLeft);
+  const { attempts, decisions } = call;
   try {
     decisions.checkTags();
     call.passBreaker();
@@ -42,9 +47,9 @@ export async function runGoverned<Result extends Completion | Embedding>(
     call.reserve();
     let result: Result;
     try {
-      result = await call.attempt(1, attempt);
+      result = await attempts.ask(1, attempt);
     } catch (error) {
-      result = await call.retry(error, attempt);
+      result = await attempts.retry(error, attempt);
     }
     decisions.checkOutput(result);
     return call.succeed(result);
@@ -62,18 +67,21 @@ export async function streamAttempt(
   emit: (chunk: GovernedChunk) => void,
   readerLeft: AbortSignal,
 ): Promise<Completion> {
+  if (readerLeft.aborted) return unanswered(parts.provider.name, request);
   const stream = parts.provider.stream(request, call.providerOptions);
   const chunks = stream[Symbol.asyncIterator]();
-  // At once, however long the next chunk takes. What fails here is in the stream's result too.
-  const leave = () => void chunks.return?.().catch(() => {});
-  if (readerLeft.aborted) leave();
+  const leave = () => void leaveStream(chunks);
   readerLeft.addEventListener('abort', leave, { once: true });
-  const { turn } = call;
+  let givenUp = false;
+  call.attempts.giveUp = () => {
+    givenUp = true;
+    leave();
+  };
   const shown: number[] = []; // characters, by choice
   let spent = false;
   let costUsd = 0;
   for await (const chunk of { [Symbol.asyncIterator]: () => chunks }) {
-    if (call.turn !== turn) break; // it was given up
+    if (givenUp) break;
     costUsd = call.noteChunk(chunk);
     emit({ ...chunk, costUsd });
     shown[chunk.index] = (shown[chunk.index] ?? 0) + chunk.text.length;

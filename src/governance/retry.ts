@@ -91,6 +91,18 @@ export const systemSleep: Sleep = async (ms, signal) => {
   }
 };
 
+/** As `sleep`, but over as soon as the reader of a stream leaves. */
+export function whileRead(readerLeft: AbortSignal, sleep: Sleep = systemSleep): Sleep {
+  return async (ms, signal) => {
+    const end = signal === undefined ? readerLeft : AbortSignal.any([signal, readerLeft]);
+    try {
+      await sleep(ms, end);
+    } catch (error) {
+      if (signal?.aborted || !readerLeft.aborted) throw error;
+    }
+  };
+}
+
 export interface FailedAttempt {
   /** From 1. */
   readonly attempt: number;

@@ -1,6 +1,13 @@
-// Turns work that hands out chunks into the stream a caller sees.
+// Streams as a caller sees them: made from work that hands out chunks, left early, and what they answer to a reader who
+// left before anything was answered.
 import { Channel } from '../engine/channel.js';
-import type { Completion, CompletionChunk, CompletionStream } from './provider.js';
+import type {
+  Completion,
+  CompletionChunk,
+  CompletionStream,
+  Embedding,
+  GenerationRequest,
+} from './provider.js';
 
 /**
  * Starts `work` at once. `readerLeft` aborts when the reader's loop ends, after which nobody sees what is emitted;
@@ -30,4 +37,33 @@ export function completionStream<Result extends Completion, Chunk extends Comple
       };
     },
   };
+}
+
+/** Ends a stream at once, however long its next chunk takes. What fails here is in the stream's result too. */
+export async function leaveStream(chunks: AsyncIterator<CompletionChunk>): Promise<void> {
+  try {
+    await chunks.return?.();
+  } catch {
+    // nobody is there to hear it
+  }
+}
+
+/** The answer to a stream whose reader left before anybody was asked for it. */
+export function unanswered(provider: string, { model, n = 1 }: GenerationRequest): Completion {
+  const finishReason = 'abort';
+  return {
+    id: `cmpl-${crypto.randomUUID()}`,
+    provider,
+    model,
+    text: '',
+    finishReason,
+    choices: Array.from({ length: n }, (_, index) => ({ index, text: '', finishReason })),
+    usage: { promptTokens: 0, completionTokens: 0, totalTokens: 0 },
+    timings: { totalMs: 0 },
+  };
+}
+
+/** Such an answer says nothing about who gave it, who may have been about to answer or have hung. */
+export function isUnanswered(answer: Completion | Embedding): boolean {
+  return answer.usage.completionTokens === 0 && 'finishReason' in answer && answer.finishReason === 'abort';
 }

@@ -1,6 +1,7 @@
 // Several providers in one: the first that can take a call serves it, so that work spills over from a busy local model
 // to a remote one. To the caller, and to governance, it is one call.
-import { InhouseError, InvalidInputError } from '../errors.js';
+import { AbortedError, InhouseError, InvalidInputError } from '../errors.js';
+import { completionStream, isUnanswered, leaveStream, unanswered } from './completion-stream.js';
 import type {
   CallOptions,
   ChatRequest,
@@ -37,8 +38,8 @@ export interface RouteBreaker {
 
 /** As governance's `Admission`. */
 export interface RouteAdmission {
-  /** Throws, or rejects, when too many wait already. */
-  enter(signal?: AbortSignal): RouteSlot | Promise<RouteSlot>;
+  /** Throws, or rejects, when too many wait already, and rejects when a signal aborts before there is a slot. */
+  enter(signal?: AbortSignal, readerLeft?: AbortSignal): RouteSlot | Promise<RouteSlot>;
 }
 
 export interface RouteSlot {
@@ -114,28 +115,15 @@ export class Router implements Provider {
   }
 
   stream(request: GenerationRequest, call?: CallOptions): CompletionStream {
-    const opened = this.#first(request, call, (route) => open(route, forRoute(request, route), call));
-    const result = opened.then(({ stream }) => stream.result);
-    result.catch(() => {}); // the reader hears of it too
-    return {
-      result,
-      [Symbol.asyncIterator]() {
-        let begun = false;
-        return {
-          async next() {
-            const { first, chunks } = await opened;
-            if (begun) return chunks.next();
-            begun = true;
-            return first;
-          },
-          async return() {
-            const { chunks } = await opened;
-            await chunks.return?.();
-            return { done: true, value: undefined };
-          },
-        };
-      },
-    };
+    return completionStream(async (emit, readerLeft) => {
+      const opened = await this.#first(request, call, (route) =>
+        open(route, forRoute(request, route), call, readerLeft),
+      );
+      if (opened === undefined) return unanswered(this.name, request);
+      const { stream, chunks, first } = opened;
+      for (let next = first; !next.done; next = await chunks.next()) emit(next.value);
+      return stream.result;
+    });
   }
 
   /** As the first route counts. */
@@ -196,17 +184,35 @@ interface OpenedStream {
   readonly first: IteratorResult<CompletionChunk>;
 }
 
-/** Starts a stream and waits for its first chunk. The route is left when the stream is over. */
+/**
+ * Starts a stream and waits for its first chunk. The route is left when the stream is over. Undefined, with nobody asked,
+ * when the reader left before.
+ */
 async function open(
   route: Route,
   request: GenerationRequest,
   call: CallOptions | undefined,
-): Promise<OpenedStream> {
-  const leave = await enter(route, call?.signal);
+  readerLeft: AbortSignal,
+): Promise<OpenedStream | undefined> {
+  if (readerLeft.aborted) return undefined;
+  const leave = await enter(route, call?.signal, readerLeft).catch((error) => {
+    if (!readerLeft.aborted) throw error;
+  });
+  if (leave === undefined) return undefined;
+  if (readerLeft.aborted) {
+    leave(unread());
+    return undefined;
+  }
   const stream = route.provider.stream(request, call);
-  stream.result.then(() => leave(), leave);
+  stream.result.then((completion) => leave(isUnanswered(completion) ? unread() : undefined), leave);
   const chunks = stream[Symbol.asyncIterator]();
+  readerLeft.addEventListener('abort', () => leaveStream(chunks), { once: true });
   return { stream, chunks, first: await chunks.next() };
+}
+
+/** Tells a breaker that nothing was learned of its provider. */
+function unread(): AbortedError {
+  return new AbortedError('INHOUSE_ABORTED', 'The reader left before there was an answer.');
 }
 
 async function within<T>(route: Route, call: CallOptions | undefined, work: () => Promise<T>): Promise<T> {
@@ -225,10 +231,11 @@ async function within<T>(route: Route, call: CallOptions | undefined, work: () =
 async function enter(
   { breaker, admission }: Route,
   signal: AbortSignal | undefined,
+  readerLeft?: AbortSignal,
 ): Promise<(error?: unknown) => void> {
   const ticket = breaker?.before() ?? 0;
   try {
-    const slot = await admission?.enter(signal);
+    const slot = await admission?.enter(signal, readerLeft);
     return (error) => {
       slot?.release();
       if (error === undefined) breaker?.success(ticket);

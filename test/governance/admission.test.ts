@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { AbortedError, InvalidInputError, QueueFullError } from '#inhouse/errors.js';
@@ -90,6 +91,19 @@ describe('counters', () => {
     slot.release();
     slot.release();
     expect(gate.status().running).toBe(1);
+  });
+
+  it('a reader who leaves ends the wait as a caller who aborts does, and neither is heard afterwards', async () => {
+    const { gate } = admission({ maxConcurrent: 1 });
+    const first = gate.enter() as Slot;
+    const [caller, reader] = [new AbortController(), new AbortController()];
+    const waiting = gate.enter(caller.signal, reader.signal);
+    reader.abort();
+    await expect(waiting).rejects.toBeInstanceOf(AbortedError);
+    expect(getEventListeners(caller.signal, 'abort')).toEqual([]);
+    expect(gate.status()).toMatchObject({ queueDepth: 0, running: 1 });
+    first.release();
+    expect(gate.status()).toMatchObject({ queueDepth: 0, running: 0 });
   });
 
   it('a caller that aborts leaves the queue, and its place goes to nobody', async () => {

@@ -15,8 +15,9 @@ import type { GovernOptions } from '#inhouse/governance/options.js';
 import { PricingCatalogue } from '#inhouse/governance/pricing/catalogue.js';
 import { customRule, requiredRule } from '#inhouse/governance/tag-rules.js';
 import { openAiCompatible } from '#inhouse/providers/openai-compatible.js';
-import type { Completion } from '#inhouse/providers/provider.js';
+import type { Completion, CompletionChunk } from '#inhouse/providers/provider.js';
 import { stub } from '#inhouse/providers/stub.js';
+import { FakeClock } from '../support/fake-clock.js';
 import { OpenAiServer, send, sendEvent } from '../support/openai-server.js';
 import { bench, COST, nothingHeld, REQUEST, rejection } from './support/governed.js';
 
@@ -268,6 +269,42 @@ describe('providers that break their contract', () => {
     );
     expect(await rejection(governed.complete(REQUEST))).toMatchObject({ code: 'INHOUSE_TIMEOUT' });
     expect(nothingHeld({ governed })).toBe(true);
+  });
+
+  it('a stream that hangs is left when its attempt is given up, and what still comes of it goes unseen', async () => {
+    const inner = stub({ name: 'gpt2' });
+    let say: ((chunk: IteratorResult<CompletionChunk>) => void) | undefined;
+    const leave = vi.fn(async () => ({ done: true, value: undefined }));
+    const hanging = {
+      result: new Promise<never>(() => {}),
+      [Symbol.asyncIterator]: () => ({
+        next: () =>
+          new Promise((resolve) => {
+            say = resolve;
+          }),
+        return: leave,
+      }),
+    };
+    const streams = [hanging, inner.stream(REQUEST)];
+    const clock = new FakeClock();
+    const sleep = async () => {
+      expect(leave).toHaveBeenCalled();
+      say!({ done: false, value: { index: 0, text: 'late' } });
+      await new Promise((done) => setImmediate(done));
+    };
+    const provider = Object.create(inner, {
+      stream: { value: () => streams.shift() },
+      countTokens: { value: () => 1 },
+    });
+    const governed = govern(provider, { clock, sleep });
+    const stream = governed.stream(REQUEST);
+    clock.advance(62_000);
+    governed.governance.watch.check();
+    let text = '';
+    for await (const chunk of stream) text += chunk.text;
+    const result = await stream.result;
+    expect(text).toBe(result.text);
+    expect(result.governance.attempts).toBe(2);
   });
 
   it('D-29: a fault of telemetry neither repeats the work nor lets a refused call pass', async () => {

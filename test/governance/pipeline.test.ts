@@ -695,6 +695,35 @@ describe('retry, breaker and admission around a governed call', () => {
     expect(breaker!.state).toBe('CLOSED');
   });
 
+  it('a stream that its reader leaves unanswered neither closes the circuit nor ends a row of failures', async () => {
+    let hangs = false;
+    const { governed, clock } = bench(
+      {
+        enableRetry: false,
+        enableCircuitBreaker: true,
+        circuitBreakerThreshold: 2,
+      },
+      { serviceMs: () => (hangs ? 60_000 : 0), fault: () => (hangs ? undefined : crash) },
+    );
+    const { breaker } = governed.governance;
+    const leaveUnanswered = async () => {
+      hangs = true;
+      const stream = governed.stream(REQUEST);
+      await stream[Symbol.asyncIterator]().return!();
+      expect((await stream.result).usage.completionTokens).toBe(0);
+      hangs = false;
+    };
+    await rejection(governed.complete(REQUEST));
+    await leaveUnanswered();
+    expect(breaker!.status()).toMatchObject({ state: 'CLOSED', consecutiveFailures: 1 });
+    await rejection(governed.complete(REQUEST));
+    clock.advance(60_001);
+    await leaveUnanswered();
+    expect(breaker!.state).toBe('HALF_OPEN');
+    expect(await rejection(governed.complete(REQUEST))).toBe(crash); // the probe's place was free
+    expect(breaker!.state).toBe('OPEN');
+  });
+
   it('a full queue is waited for where the options say so', async () => {
     const waits: number[] = [];
     const admission = { maxConcurrent: 1, maxQueueSize: 1 };
@@ -755,6 +784,53 @@ describe('retry, breaker and admission around a governed call', () => {
     expect((await stream.result).finishReason).toBe('abort');
     expect((await next).done).toBe(true);
     expect(nothingHeld({ governed })).toBe(true);
+  });
+
+  it('a reader who leaves the queue frees its place there, and the provider is asked for nothing', async () => {
+    const { governed, served, trace } = bench(
+      { admission: { maxConcurrent: 1, maxQueueSize: 1 }, enableCircuitBreaker: true },
+      { serviceMs: 20 },
+    );
+    const running = governed.complete(REQUEST);
+    const stream = governed.stream({ ...REQUEST, n: 2 }, { signal: new AbortController().signal });
+    await stream[Symbol.asyncIterator]().return!();
+    const result = await stream.result;
+    expect(result).toMatchObject({ text: '', finishReason: 'abort', usage: { totalTokens: 0 } });
+    expect(result.choices.map(({ finishReason }) => finishReason)).toEqual(['abort', 'abort']);
+    expect(result.governance).toMatchObject({ attempts: 0, cost: { actualUsd: 0 } });
+    expect(governed.status().admission).toMatchObject({ running: 1, queueDepth: 0 });
+    await Promise.all([running, governed.complete(REQUEST)]);
+    expect(served.length).toBe(2);
+    expect(nothingHeld({ governed })).toBe(true);
+    expect(checkCompliance(trace.spans).claim).toBe('GenOps v0.1');
+  });
+
+  it('a reader who leaves between two attempts ends the wait, and the provider is not asked again', async () => {
+    let leave: () => void = () => {};
+    const { governed, served } = bench(
+      {
+        sleep: (_, signal) =>
+          new Promise((_, reject) => {
+            signal!.addEventListener('abort', reject);
+            leave();
+          }),
+      },
+      { fault: () => crash },
+    );
+    const stream = governed.stream(REQUEST);
+    const chunks = stream[Symbol.asyncIterator]();
+    leave = () => void chunks.return!();
+    const { finishReason, governance } = await stream.result;
+    expect([finishReason, governance.attempts, served.length]).toEqual(['abort', 1, 1]);
+    expect(nothingHeld({ governed })).toBe(true);
+  });
+
+  it('a caller who aborts a stream between two attempts learns that from its result', async () => {
+    const controller = new AbortController();
+    const { governed } = bench({ sleep: undefined }, { fault: () => crash });
+    const stream = governed.stream(REQUEST, { signal: controller.signal });
+    setTimeout(() => controller.abort(), 5);
+    expect(await rejection(stream.result)).toMatchObject({ code: 'INHOUSE_ABORTED' });
   });
 
   it('a stream that nobody reads runs to its end and is settled', async () => {

@@ -166,6 +166,38 @@ describe('router', () => {
     expect(notes.seen).toEqual(['before', 'enter', 'release', 'success 7']);
   });
 
+  it('a reader who leaves before the first chunk ends the stream at once, and no other route is tried', async () => {
+    const hang = (_: number, signal: AbortSignal) =>
+      new Promise((_, reject) => signal.addEventListener('abort', reject));
+    const stream = localThenRemote({ serviceMs: 1e9, sleep: hang }).stream(request);
+    await new Promise((done) => setImmediate(done));
+    await stream[Symbol.asyncIterator]().return!();
+    expect(await stream.result).toMatchObject({ provider: 'local', finishReason: 'abort' });
+  });
+
+  it('a reader who leaves while the stream waits for a route gets nothing, and frees what it held', async () => {
+    const admission = new Admission({ maxConcurrent: 1 }, { now: () => 0, monotonic: () => 0 });
+    const notes = new Notes();
+    const provider = router([{ provider: stub(), admission, breaker: notes }]);
+    const running = await admission.enter();
+    const stream = provider.stream({ ...request, n: 2 });
+    await stream[Symbol.asyncIterator]().return!();
+    const result = await stream.result;
+    expect(result).toMatchObject({ text: '', finishReason: 'abort', usage: { totalTokens: 0 } });
+    expect(result.choices.length).toBe(2);
+    expect(notes.seen).toEqual(['before', 'failure 7 INHOUSE_ABORTED']);
+    running.release();
+    expect(admission.status()).toMatchObject({ running: 0, queueDepth: 0 });
+  });
+
+  it('a stream that its reader leaves unanswered says nothing to the breaker about the route', async () => {
+    const notes = new Notes();
+    const stream = localThenRemote({ serviceMs: 1000 }, { breaker: notes }).stream(request);
+    await stream[Symbol.asyncIterator]().return!();
+    expect((await stream.result).usage.completionTokens).toBe(0);
+    expect(notes.seen).toEqual(['before', 'failure 7 INHOUSE_ABORTED']);
+  });
+
   it("works with governance's own admission and breaker", async () => {
     const clock = { now: () => 0, monotonic: () => 0 };
     const admission = new Admission({ maxConcurrent: 1, maxQueueSize: 1 }, clock);
