@@ -137,17 +137,17 @@ export class Engine {
 
   async #run(): Promise<void> {
     await undefined; // whoever submits in the same turn of the event loop is planned for together
-    try {
-      for (;;) {
+    for (;;) {
+      try {
         this.#answers.endOverdue(this.#now());
         await this.#tidy();
         if (this.#waiting.size === 0 && this.#rows.running.length === 0) break;
         await this.#step();
+      } catch (error) {
+        this.#answers.failAll(error);
+        this.#waiting.prune(() => true);
+        await this.#rows.abandon(); // the loop goes on for whoever comes meanwhile
       }
-    } catch (error) {
-      this.#answers.failAll(error);
-      this.#waiting.prune(() => true);
-      this.#rows.abandon();
     }
     this.#begun = false;
     this.#loop = undefined; // no await before: a submit that comes after the last look must start a new loop
@@ -278,7 +278,7 @@ export class Engine {
       return true;
     } catch (error) {
       for (const { owner } of this.#rows.running) this.#answers.fail(owner, error);
-      this.#rows.abandon();
+      await this.#rows.abandon();
       return false;
     }
   }

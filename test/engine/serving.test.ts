@@ -453,5 +453,7 @@ describe('what an engine tells', () => {
         message: expect.stringContaining('KV positions taken, 50 allowed'),
       });
     }
+    const { sequences } = await submit(engine, [1], { maxTokens: 2 }).outcome; // asked while it closes the rows
+    expect(sequences[0]!.tokens).toHaveLength(2);
   });
 });
