@@ -10,6 +10,8 @@ export interface Schedulable {
   /** Higher goes first. */
   readonly priority: number;
   readonly submittedAtMs: number;
+  /** When its time is up; infinite without a limit. */
+  readonly deadlineMs: number;
   /** True when it had a row before and has to be computed again. */
   readonly resumed: boolean;
   /** Tokens its row must hold before the next one can be drawn, and those its row holds now. */
@@ -170,7 +172,12 @@ function batchDelay<S extends Schedulable>(state: SchedulerState<S>, budget: Ste
   if (budget.batchTimeoutMs === 0 || !idle || waiting.size === 0 || waiting.size >= budget.maxBatchSize)
     return 0;
   if (waiting.head!.resumed) return 0;
-  return waiting.oldest!.submittedAtMs + budget.batchTimeoutMs - budget.nowMs;
+  let until = Number.POSITIVE_INFINITY;
+  for (const { submittedAtMs, deadlineMs } of waiting) {
+    const patienceMs = Math.min(budget.batchTimeoutMs, (deadlineMs - submittedAtMs) / 2); // the rest is to compute in
+    until = Math.min(until, submittedAtMs + patienceMs);
+  }
+  return until - budget.nowMs;
 }
 
 /** Who keeps a row when every sequence gets one more token. */

@@ -24,6 +24,7 @@ function toy(facts: Partial<Toy> = {}): Toy {
     arrival: arrivals++,
     priority: 0,
     submittedAtMs: 0,
+    deadlineMs: Number.POSITIVE_INFINITY,
     resumed: false,
     windowLength: 4,
     held: 0,
@@ -167,6 +168,15 @@ describe('a plan', () => {
     expect(waitMs(120, { waiting: [one, toy(), toy(), toy()] })).toBe(0);
     expect(waitMs(120, { decoding: [decodingToy(4)], waiting: [one] })).toBe(0);
     expect(waitMs(120, { waiting: [toy({ submittedAtMs: 100, resumed: true })] })).toBe(0);
+  });
+
+  it('holds nobody for more than half of the time that he has', () => {
+    const waitMs = (...waiting: Toy[]) =>
+      planStep(state({ waiting }), { ...BUDGET, batchTimeoutMs: 50, nowMs: 120 }).waitMs;
+    const patient = toy({ submittedAtMs: 100 });
+    expect(waitMs(patient, toy({ submittedAtMs: 110, deadlineMs: 150 }))).toBe(10);
+    expect(waitMs(patient, toy({ submittedAtMs: 110, deadlineMs: 500 }))).toBe(30);
+    expect(waitMs(patient, toy({ submittedAtMs: 100, deadlineMs: 140 }))).toBe(0);
   });
 
   it('keeps to the budget in any state, and someone always advances', () => {

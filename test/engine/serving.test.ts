@@ -122,6 +122,11 @@ describe('steps', () => {
       const disposal = engine.dispose({ drain: true });
       await last.outcome; // nobody can come any more
       await disposal;
+
+      const slow = openEngine(new FakeRunner(), { batchTimeoutMs: 3000 }, () => ms);
+      const hasty = submit(slow, [1], { maxTokens: 1, timeoutMs: 200 });
+      await pass(100);
+      await hasty.outcome; // it would fail before the engine had waited for as long as it may
     } finally {
       vi.useRealTimers();
     }
