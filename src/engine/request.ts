@@ -116,11 +116,16 @@ export class RunningRequest {
     return first;
   }
 
-  /** Passes a chunk on; ends the request when its last choice has ended. Throws what the receiver throws. */
-  deliver(chunk: StreamChunk): void {
+  /**
+   * Passes a chunk on; true when the request has come to its end with it, as its last choice did. The receiver may end
+   * it in another way. Throws what the receiver throws.
+   */
+  deliver(chunk: StreamChunk): boolean {
     if (chunk.tokens.length > 0) this.#noteToken(chunk.index);
     this.request.onChunk(chunk);
-    if (this.request.sequences.every((sequence) => sequence.ended)) this.#succeed();
+    if (this.#settled || !this.request.sequences.every((sequence) => sequence.ended)) return false;
+    this.#succeed();
+    return true;
   }
 
   fail(error: unknown): void {

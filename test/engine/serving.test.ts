@@ -334,6 +334,28 @@ describe('disposal', () => {
 });
 
 describe('what an engine tells', () => {
+  it('says once how a request ended whose receiver disposes of the engine', async () => {
+    const events: EngineEvent[] = [];
+    const engine = openEngine(new FakeRunner(), { onEvent: (event) => events.push(event) });
+    let tokens = 0;
+    const onChunk = () => {
+      tokens++;
+      if (tokens === 3) void engine.dispose();
+    };
+    await expect(engine.submit(request([1], { maxTokens: 9 }, onChunk))).rejects.toBeInstanceOf(
+      DisposedError,
+    );
+    await engine.dispose();
+    const ends = events.map(({ type }) => type).filter((type) => type === 'failed' || type === 'finished');
+    expect(ends).toEqual(['failed']);
+    expect(engine.metrics()).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ name: 'inhouse.request_success', value: 0 }),
+        expect.objectContaining({ name: 'inhouse.request_failure', value: 1 }),
+      ]),
+    );
+  });
+
   it('follows each request from queue to end', async () => {
     const events: EngineEvent[] = [];
     const engine = openEngine(new FakeRunner({ maxRows: 1 }), {
