@@ -87,22 +87,26 @@ export function prepareGeneration(
   };
 }
 
-/** The ids of a text, or the given ids, checked. Throws `INHOUSE_INVALID_TOKEN` and what `Tokenizer.encode` throws. */
+/**
+ * The ids of a text, or a copy of the given ids, checked. Throws `INHOUSE_INVALID_TOKEN` and what `Tokenizer.encode`
+ * throws.
+ */
 export function encodePrompt(
   { tokenizer, vocabularySize }: Pick<GenerationContext, 'tokenizer' | 'vocabularySize'>,
   prompt: Prompt,
   allowSpecial: boolean,
 ): readonly number[] {
-  const ids =
-    typeof prompt === 'string' ? requireTokenizer(tokenizer).encode(prompt, { allowSpecial }) : prompt;
-  if (!Array.isArray(ids)) {
+  if (typeof prompt !== 'string' && !Array.isArray(prompt)) {
     throw new InvalidInputError(
       'INHOUSE_INVALID_TEXT',
       'The prompt must be a string or an array of token ids.',
     );
   }
-  const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
-  if (bad === undefined) return ids;
+  const ids =
+    typeof prompt === 'string' ? requireTokenizer(tokenizer).encode(prompt, { allowSpecial }) : [...prompt];
+  const at = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
+  if (at === -1) return ids;
+  const bad = ids[at];
   throw new InvalidInputError(
     'INHOUSE_INVALID_TOKEN',
     `Token id ${String(bad)} is not in the model's vocabulary, 0 to ${vocabularySize - 1}.`,

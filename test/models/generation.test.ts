@@ -121,6 +121,17 @@ describe.each(RUNNERS)('on the %s runner', (runner) => {
       expect(timings.totalMs).toBeGreaterThan(timings.timeToFirstTokenMs!);
     });
 
+    it('work on what they were given, whatever becomes of the arrays it came in', async () => {
+      const options = { temperature: 0, maxTokens: 12, repetitionPenalty: 1.8 } as const;
+      const ids = model.tokenize(PROMPT);
+      const { text, tokens } = await model.generate([...ids], options);
+      const stop = ['nowhere in the text'];
+      const running = model.generate(ids, { ...options, stop });
+      ids.fill(1_000_000);
+      stop[0] = text.slice(0, 2);
+      expect((await running).tokens).toEqual(tokens);
+    });
+
     it('accept token ids where they accept text', async () => {
       const fromText = await model.generate(PROMPT, { ...SAMPLED, maxTokens: 8 });
       const fromIds = await model.generate(model.tokenize(PROMPT), { ...SAMPLED, maxTokens: 8 });
@@ -256,6 +267,8 @@ describe.each(RUNNERS)('on the %s runner', (runner) => {
       ['a lone surrogate', 'INHOUSE_INVALID_TEXT', 'half \ud800 pair', {}],
       ['a prompt that is neither text nor ids', 'INHOUSE_INVALID_TEXT', { text: 'x' }, {}],
       ['an id outside the vocabulary', 'INHOUSE_INVALID_TOKEN', [1, 8192], {}],
+      ['nothing among the ids', 'INHOUSE_INVALID_TOKEN', [1, undefined], {}],
+      ['ids that were never set', 'INHOUSE_INVALID_TOKEN', new Array(2), {}],
       ['a stop token outside the vocabulary', 'INHOUSE_INVALID_OPTION', 'x', { stopTokenIds: [8192] }],
       ['a bias outside the vocabulary', 'INHOUSE_INVALID_OPTION', 'x', { logitBias: { 8192: 1 } }],
       ['a huge maxTokens', 'INHOUSE_CONTEXT_OVERFLOW', 'x', { maxTokens: 1_000_000 }],
