@@ -2,6 +2,8 @@
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { embeddedModelFolder } from '#inhouse/checkpoint/embedded.js';
@@ -210,6 +212,31 @@ describe.each(RUNNERS)('on the %s runner', (runner) => {
       const stream = model.stream(PROMPT, { maxTokens: 500 });
       for await (const _ of stream) break;
       expect(await stream.result).toMatchObject({ finishReason: 'abort' });
+      await expectIdle();
+    });
+
+    it('when the reader leaves before the first chunk', async () => {
+      const stream = model.stream(PROMPT, { maxTokens: 500 });
+      const reader = stream[Symbol.asyncIterator]();
+      await reader.return!();
+      expect(await stream.result).toMatchObject({ finishReason: 'abort' });
+      expect(await reader.next()).toEqual({ done: true, value: undefined });
+      await expectIdle();
+    });
+
+    it('when the reader leaves while it waits for a chunk', async () => {
+      const busy = Array.from({ length: 8 }, () => model.generate(PROMPT, { ...SAMPLED, maxTokens: 60 }));
+      let over = false;
+      const all = Promise.all(busy).then(() => {
+        over = true;
+      });
+      const stream = model.stream(PROMPT, { maxTokens: 60 });
+      const readable = Readable.from(stream).resume();
+      await setImmediate();
+      readable.destroy();
+      expect(await stream.result).toMatchObject({ finishReason: 'abort', tokens: [] });
+      expect(over).toBe(false);
+      await all;
       await expectIdle();
     });
 
