@@ -11,7 +11,7 @@ import type { Tokenizer } from './tokenizer/tokenizer.js';
 export type Prompt = string | readonly number[];
 
 export interface Usage {
-  /** Without the tokens that the context had no room for. */
+  /** Without the tokens that the context had no room for; 0 when the call ended before any work on it. */
   readonly promptTokens: number;
   /** Of all choices, stop tokens included. */
   readonly completionTokens: number;
@@ -72,7 +72,6 @@ export function prepareGeneration(
         decoder: context.tokenizer?.incremental({ skipUnknown: true }),
       }),
   );
-  const promptTokens = sequences[0]!.promptLength;
   return {
     request: {
       sequences,
@@ -83,7 +82,7 @@ export function prepareGeneration(
       },
       ...(abandoned && { abandoned }),
     },
-    toResult: (outcome) => toResult(outcome, promptTokens, options),
+    toResult: (outcome) => toResult(outcome, options),
   };
 }
 
@@ -144,8 +143,7 @@ function reportTokens({ onToken }: ResolvedOptions, { index, text, tokens, logpr
 }
 
 function toResult(
-  { sequences, timings, cachedTokens }: GenerationOutcome,
-  promptTokens: number,
+  { sequences, promptTokens, timings, cachedTokens }: GenerationOutcome,
   { id, sampling: { seed } }: ResolvedOptions,
 ): GenerationResult {
   const { index: _, ...first } = sequences[0]!;

@@ -273,7 +273,10 @@ describe('a request that cannot be served', () => {
     const runner = new FakeRunner();
     const engine = openEngine(runner);
     const { outcome, chunks } = submit(engine, [1], { maxTokens: 5, signal: AbortSignal.abort() });
-    expect((await outcome).sequences).toMatchObject([{ finishReason: 'abort', tokens: [] }]);
+    expect(await outcome).toMatchObject({
+      sequences: [{ finishReason: 'abort', tokens: [] }],
+      promptTokens: 0,
+    });
     expect(chunks).toMatchObject([{ finishReason: 'abort' }]);
     expect(runner.calls).toEqual([]);
   });
@@ -291,6 +294,7 @@ describe('a time limit', () => {
       usage: { completionTokens: number };
       choices: Array<{ tokens: number[] }>;
     };
+    expect(error.details).toMatchObject({ usage: { promptTokens: 1 }, computeMs: expect.any(Number) });
     expect(error.details).toMatchObject({ id: 'late', timeoutMs: 5 });
     expect(usage.completionTokens).toBeGreaterThan(0);
     expect(choices[0]!.tokens).toEqual(continuation([1], usage.completionTokens));
@@ -303,7 +307,10 @@ describe('a time limit', () => {
     const engine = openEngine(runner, {}, now);
     const first = submit(engine, [1], { maxTokens: 40 });
     const late = submit(engine, [2], { maxTokens: 5, timeoutMs: 5 });
-    await expect(late.outcome).rejects.toThrow(/still waiting/);
+    await expect(late.outcome).rejects.toMatchObject({
+      message: expect.stringContaining('still waiting'),
+      details: { usage: { promptTokens: 0, completionTokens: 0, totalTokens: 0 }, computeMs: 0 },
+    });
     await first.outcome;
     expect(callsOf(runner, 'openRow')).toHaveLength(1);
   });

@@ -194,7 +194,12 @@ describe.each(RUNNERS)('on the %s runner', (runner) => {
 
     it('at once when it was aborted before it began', async () => {
       const result = await model.generate(PROMPT, { signal: AbortSignal.abort() });
-      expect(result).toMatchObject({ finishReason: 'abort', text: '', tokens: [] });
+      expect(result).toMatchObject({
+        finishReason: 'abort',
+        text: '',
+        tokens: [],
+        usage: { promptTokens: 0, completionTokens: 0, totalTokens: 0 },
+      });
       await expectIdle();
     });
 
