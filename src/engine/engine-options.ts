@@ -14,7 +14,10 @@ export interface EngineOptions {
    * decoding, by measurement.
    */
   readonly chunkSize?: number;
-  /** Choices that may wait; a request beyond that is refused with a `QueueFullError`. Default 1024. */
+  /**
+   * Choices that may wait, beside those that find a row free; a request beyond that is refused with a `QueueFullError`.
+   * Default 1024.
+   */
   readonly maxWaiting?: number;
   /** Milliseconds that an idle engine waits for maxBatchSize choices before it begins. Default 0: it never waits. */
   readonly batchTimeoutMs?: number;

@@ -284,7 +284,7 @@ export class Engine {
   }
 
   #refusal({ options: { id }, sequences }: GenerationRequest): Error | undefined {
-    const { maxWaiting, kvLimitBytes, kvBytesPerToken } = this.#settings;
+    const { maxBatchSize, maxWaiting, kvLimitBytes, kvBytesPerToken } = this.#settings;
     if (this.#closed) return disposed();
     if (this.#answers.has(id)) return duplicateId(id);
     const capacity = Math.max(...sequences.map((sequence) => sequence.capacity));
@@ -292,8 +292,11 @@ export class Engine {
     if (needed > this.#kvTokens) {
       return tooLargeForMemory(capacity, needed * kvBytesPerToken, kvLimitBytes, kvBytesPerToken);
     }
-    const depth = this.#waiting.size;
-    return depth + sequences.length > maxWaiting ? queueFull(depth, sequences.length, maxWaiting) : undefined;
+    if (this.#waiting.size + sequences.length <= maxWaiting) return undefined;
+    const running = this.#rows.running.filter((entry) => !entry.isOver).length;
+    const depth = this.#waiting.size - (maxBatchSize - running); // below 0: so many more find a row at once
+    if (depth + sequences.length <= maxWaiting) return undefined;
+    return queueFull(Math.max(0, depth), sequences.length, maxWaiting);
   }
 
   #state(): SchedulerState<Entry> {
