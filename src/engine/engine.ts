@@ -48,7 +48,7 @@ export class Engine {
   readonly #waiting = new WaitingQueue<Entry>();
   #device: DeviceStatistics | undefined;
   #arrivals = 0;
-  #admissions = 0;
+  #sinceFair = 0;
   /** When the runner's last call ended, in milliseconds. */
   #idleSinceMs = Number.NEGATIVE_INFINITY;
   /** At work, and not waiting for company any more. */
@@ -177,9 +177,9 @@ export class Engine {
     this.#reports.step({ decodeRows, decodeSteps, promptTokens, stepMs, schedulerMs });
   }
 
-  async #arrangeRows({ preempt, admit, evictTokens }: StepPlan<Entry>): Promise<void> {
+  async #arrangeRows({ preempt, admit, fair, evictTokens }: StepPlan<Entry>): Promise<void> {
     for (const entry of preempt) await this.#preempt(entry);
-    if (admit) await this.#admit(admit, evictTokens);
+    if (admit) await this.#admit(admit, fair, evictTokens);
     else await this.#onRows(() => this.#rows.evict(evictTokens));
   }
 
@@ -191,10 +191,10 @@ export class Engine {
     this.#reports.preempted(entry.owner.id, entry.sequence.index, reason);
   }
 
-  async #admit(entry: Entry, evictTokens: number): Promise<void> {
+  async #admit(entry: Entry, fair: boolean, evictTokens: number): Promise<void> {
     const { owner, sequence, resumed, windowLength: promptTokens } = entry;
     this.#waiting.remove(entry);
-    this.#admissions += 1;
+    this.#sinceFair = fair ? 0 : this.#sinceFair + 1;
     if (owner.noteStart()) this.#reports.metrics.noteStart(this.#now() - owner.submittedAtMs);
     try {
       const cachedTokens = await this.#rows.open(entry, evictTokens);
@@ -301,7 +301,7 @@ export class Engine {
 
   #state(): SchedulerState<Entry> {
     const { decoding, filling, cachedTokens } = this.#rows;
-    return { decoding, filling, cachedTokens, waiting: this.#waiting, admissions: this.#admissions };
+    return { decoding, filling, cachedTokens, waiting: this.#waiting, sinceFair: this.#sinceFair };
   }
 
   #budget(nowMs: number): StepBudget {
