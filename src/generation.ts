@@ -11,7 +11,7 @@ import type { Tokenizer } from './tokenizer/tokenizer.js';
 export type Prompt = string | readonly number[];
 
 export interface Usage {
-  /** Without the tokens that the context had no room for. */
+  /** Without the tokens that the context had no room for; 0 when the call ended before any work on it. */
   readonly promptTokens: number;
   /** Of all choices, stop tokens included. */
   readonly completionTokens: number;
@@ -72,7 +72,6 @@ export function prepareGeneration(
         decoder: context.tokenizer?.incremental({ skipUnknown: true }),
       }),
   );
-  const promptTokens = sequences[0]!.promptLength;
   return {
     request: {
       sequences,
@@ -83,26 +82,30 @@ export function prepareGeneration(
       },
       ...(abandoned && { abandoned }),
     },
-    toResult: (outcome) => toResult(outcome, promptTokens, options),
+    toResult: (outcome) => toResult(outcome, options),
   };
 }
 
-/** The ids of a text, or the given ids, checked. Throws `INHOUSE_INVALID_TOKEN` and what `Tokenizer.encode` throws. */
+/**
+ * The ids of a text, or a copy of the given ids, checked. Throws `INHOUSE_INVALID_TOKEN` and what `Tokenizer.encode`
+ * throws.
+ */
 export function encodePrompt(
   { tokenizer, vocabularySize }: Pick<GenerationContext, 'tokenizer' | 'vocabularySize'>,
   prompt: Prompt,
   allowSpecial: boolean,
 ): readonly number[] {
-  const ids =
-    typeof prompt === 'string' ? requireTokenizer(tokenizer).encode(prompt, { allowSpecial }) : prompt;
-  if (!Array.isArray(ids)) {
+  if (typeof prompt !== 'string' && !Array.isArray(prompt)) {
     throw new InvalidInputError(
       'INHOUSE_INVALID_TEXT',
       'The prompt must be a string or an array of token ids.',
     );
   }
-  const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
-  if (bad === undefined) return ids;
+  const ids =
+    typeof prompt === 'string' ? requireTokenizer(tokenizer).encode(prompt, { allowSpecial }) : [...prompt];
+  const at = ids.findIndex((id) => !Number.isInteger(id) || id < 0 || id >= vocabularySize);
+  if (at === -1) return ids;
+  const bad = ids[at];
   throw new InvalidInputError(
     'INHOUSE_INVALID_TOKEN',
     `Token id ${String(bad)} is not in the model's vocabulary, 0 to ${vocabularySize - 1}.`,
@@ -140,8 +143,7 @@ function reportTokens({ onToken }: ResolvedOptions, { index, text, tokens, logpr
 }
 
 function toResult(
-  { sequences, timings, cachedTokens }: GenerationOutcome,
-  promptTokens: number,
+  { sequences, promptTokens, timings, cachedTokens }: GenerationOutcome,
   { id, sampling: { seed } }: ResolvedOptions,
 ): GenerationResult {
   const { index: _, ...first } = sequences[0]!;

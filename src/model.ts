@@ -122,13 +122,7 @@ export class Model implements AsyncDisposable {
     );
     return {
       result,
-      async *[Symbol.asyncIterator]() {
-        try {
-          yield* channel;
-        } finally {
-          abandoned.abort();
-        }
-      },
+      [Symbol.asyncIterator]: () => channel.reader(() => abandoned.abort()),
     };
   }
 

@@ -28,12 +28,11 @@ export class Answers {
     try {
       const chunk = owner.aborted ? sequence.abort() : next();
       this.#reports.metrics.noteTokens(chunk.tokens.length);
-      owner.deliver(chunk);
+      if (!owner.deliver(chunk)) return;
     } catch (error) {
       this.fail(owner, error);
       return;
     }
-    if (!owner.settled) return;
     this.#live.remove(owner);
     this.#reports.finished(owner);
   }

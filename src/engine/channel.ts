@@ -8,11 +8,12 @@ export class Channel<T> implements AsyncIterable<T> {
   #wake: (() => void) | undefined;
 
   push(value: T): void {
+    if (this.#ended) return; // the reader has left
     this.waiting.push(value);
     this.#wake?.();
   }
 
-  /** No more values: the consumer's loop ends after those already pushed. */
+  /** No more values: the consumer's loop ends after those already pushed. Only the first end counts. */
   end(): void {
     this.#ended = true;
     this.#wake?.();
@@ -20,8 +21,24 @@ export class Channel<T> implements AsyncIterable<T> {
 
   /** As `end`, but the consumer's loop throws. */
   fail(error: unknown): void {
+    if (this.#ended) return;
     this.#error = error;
     this.end();
+  }
+
+  /** As an iterator that can be left at any time, also while it waits for a value; `onLeave` is then told at once. */
+  reader(onLeave: () => void): Required<Pick<AsyncIterator<T, undefined>, 'next' | 'return'>> {
+    const values = this[Symbol.asyncIterator]();
+    return {
+      next: () => values.next() as Promise<IteratorResult<T, undefined>>,
+      // Not the generator's own, which would first wait for the next value.
+      return: async () => {
+        this.waiting.length = 0;
+        this.end();
+        onLeave();
+        return { done: true, value: undefined };
+      },
+    };
   }
 
   /** For one consumer. */

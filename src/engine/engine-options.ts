@@ -14,9 +14,15 @@ export interface EngineOptions {
    * decoding, by measurement.
    */
   readonly chunkSize?: number;
-  /** Choices that may wait; a request beyond that is refused with a `QueueFullError`. Default 1024. */
+  /**
+   * Choices that may wait, beside those that find a row free; a request beyond that is refused with a `QueueFullError`.
+   * Default 1024.
+   */
   readonly maxWaiting?: number;
-  /** Milliseconds that an idle engine waits for maxBatchSize choices before it begins. Default 0: it never waits. */
+  /**
+   * Milliseconds that an idle engine waits for maxBatchSize choices before it begins, but no request for more than half
+   * of its timeoutMs. Default 0: it never waits.
+   */
   readonly batchTimeoutMs?: number;
   /**
    * Memory that the KV cache may take, finished sequences included. Default: half of what is free after loading, on the

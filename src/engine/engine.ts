@@ -52,7 +52,7 @@ export class Engine {
   readonly #waiting = new WaitingQueue<Entry>();
   #device: DeviceStatistics | undefined;
   #arrivals = 0;
-  #admissions = 0;
+  #sinceFair = 0;
   /** When the runner's last call ended, in milliseconds. */
   #idleSinceMs = Number.NEGATIVE_INFINITY;
   /** At work, and not waiting for company any more. */
@@ -147,20 +147,20 @@ export class Engine {
 
   async #run(): Promise<void> {
     await undefined; // whoever submits in the same turn of the event loop is planned for together
-    try {
-      for (;;) {
+    for (;;) {
+      try {
         this.#answers.endOverdue(this.#now());
         await this.#tidy();
         const generating = this.#waiting.size > 0 || this.#rows.running.length > 0;
         if (!generating && !this.sideWork.waits) break;
         if (generating) await this.#step();
         if (this.sideWork.waits) await this.sideWork.turn(this.#rows.running.length > 0);
+      } catch (error) {
+        this.#answers.failAll(error);
+        this.sideWork.failAll(error);
+        this.#waiting.prune(() => true);
+        await this.#rows.abandon(); // the loop goes on for whoever comes meanwhile
       }
-    } catch (error) {
-      this.#answers.failAll(error);
-      this.sideWork.failAll(error);
-      this.#waiting.prune(() => true);
-      this.#rows.abandon();
     }
     this.#begun = false;
     this.#loop = undefined; // no await before: a submit that comes after the last look must start a new loop
@@ -190,9 +190,9 @@ export class Engine {
     this.#reports.step({ decodeRows, decodeSteps, promptTokens, stepMs, schedulerMs });
   }
 
-  async #arrangeRows({ preempt, admit, evictTokens }: StepPlan<Entry>): Promise<void> {
+  async #arrangeRows({ preempt, admit, fair, evictTokens }: StepPlan<Entry>): Promise<void> {
     for (const entry of preempt) await this.#preempt(entry);
-    if (admit) await this.#admit(admit, evictTokens);
+    if (admit) await this.#admit(admit, fair, evictTokens);
     else await this.#onRows(() => this.#rows.evict(evictTokens));
   }
 
@@ -204,10 +204,10 @@ export class Engine {
     this.#reports.preempted(entry.owner.id, entry.sequence.index, reason);
   }
 
-  async #admit(entry: Entry, evictTokens: number): Promise<void> {
+  async #admit(entry: Entry, fair: boolean, evictTokens: number): Promise<void> {
     const { owner, sequence, resumed, windowLength: promptTokens } = entry;
     this.#waiting.remove(entry);
-    this.#admissions += 1;
+    this.#sinceFair = fair ? 0 : this.#sinceFair + 1;
     if (owner.noteStart()) this.#reports.metrics.noteStart(this.#now() - owner.submittedAtMs);
     try {
       const cachedTokens = await this.#rows.open(entry, evictTokens);
@@ -293,13 +293,13 @@ export class Engine {
       return true;
     } catch (error) {
       for (const { owner } of this.#rows.running) this.#answers.fail(owner, error);
-      this.#rows.abandon();
+      await this.#rows.abandon();
       return false;
     }
   }
 
   #refusal({ options: { id }, sequences }: GenerationRequest): Error | undefined {
-    const { maxWaiting, kvLimitBytes, kvBytesPerToken } = this.#settings;
+    const { maxBatchSize, maxWaiting, kvLimitBytes, kvBytesPerToken } = this.#settings;
     if (this.#closed) return disposed();
     if (this.#answers.has(id)) return duplicateId(id);
     const capacity = Math.max(...sequences.map((sequence) => sequence.capacity));
@@ -307,13 +307,16 @@ export class Engine {
     if (needed > this.#kvTokens) {
       return tooLargeForMemory(capacity, needed * kvBytesPerToken, kvLimitBytes, kvBytesPerToken);
     }
-    const depth = this.#waiting.size;
-    return depth + sequences.length > maxWaiting ? queueFull(depth, sequences.length, maxWaiting) : undefined;
+    if (this.#waiting.size + sequences.length <= maxWaiting) return undefined;
+    const running = this.#rows.running.filter((entry) => !entry.isOver).length;
+    const depth = this.#waiting.size - (maxBatchSize - running); // below 0: so many more find a row at once
+    if (depth + sequences.length <= maxWaiting) return undefined;
+    return queueFull(Math.max(0, depth), sequences.length, maxWaiting);
   }
 
   #state(): SchedulerState<Entry> {
     const { decoding, filling, cachedTokens } = this.#rows;
-    return { decoding, filling, cachedTokens, waiting: this.#waiting, admissions: this.#admissions };
+    return { decoding, filling, cachedTokens, waiting: this.#waiting, sinceFair: this.#sinceFair };
   }
 
   #budget(nowMs: number): StepBudget {

@@ -33,6 +33,10 @@ export class Entry implements Schedulable, PrefixSource {
     return this.owner.submittedAtMs;
   }
 
+  get deadlineMs(): number {
+    return this.owner.deadlineMs;
+  }
+
   get tokens(): readonly number[] {
     return this.sequence.window;
   }

@@ -139,7 +139,7 @@ export function resolveOptions(options: GenerateOptions, eosTokenIds: readonly n
     maxTokens,
     n: options.n ?? 1,
     echo: options.echo ?? false,
-    stop: typeof stop === 'string' ? [stop] : stop,
+    stop: typeof stop === 'string' ? [stop] : [...stop],
     contextOverflow: options.contextOverflow ?? 'strict',
     allowSpecialTokens: options.allowSpecialTokens ?? false,
     signal: options.signal,

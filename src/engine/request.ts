@@ -29,6 +29,8 @@ export interface Timings {
 export interface GenerationOutcome {
   /** In the order of their index. */
   readonly sequences: readonly SequenceResult[];
+  /** As computed for one choice: 0 when no work on it had begun. */
+  readonly promptTokens: number;
   readonly timings: Timings;
   /** Prompt tokens that were copied from other rows instead of computed, over all choices. */
   readonly cachedTokens: number;
@@ -87,8 +89,9 @@ export class RunningRequest {
     return this.#settled;
   }
 
+  /** 0 as long as no work on it has begun. */
   get promptTokens(): number {
-    return this.request.sequences[0]!.promptLength;
+    return this.#startedAt === undefined ? 0 : this.request.sequences[0]!.promptLength;
   }
 
   /** Of all choices. */
@@ -116,11 +119,16 @@ export class RunningRequest {
     return first;
   }
 
-  /** Passes a chunk on; ends the request when its last choice has ended. Throws what the receiver throws. */
-  deliver(chunk: StreamChunk): void {
+  /**
+   * Passes a chunk on; true when the request has come to its end with it, as its last choice did. The receiver may end
+   * it in another way. Throws what the receiver throws.
+   */
+  deliver(chunk: StreamChunk): boolean {
     if (chunk.tokens.length > 0) this.#noteToken(chunk.index);
     this.request.onChunk(chunk);
-    if (this.request.sequences.every((sequence) => sequence.ended)) this.#succeed();
+    if (this.#settled || !this.request.sequences.every((sequence) => sequence.ended)) return false;
+    this.#succeed();
+    return true;
   }
 
   fail(error: unknown): void {
@@ -130,7 +138,7 @@ export class RunningRequest {
 
   /** What to fail it with when its time is up. */
   timeoutError(): TimeoutError {
-    const { promptTokens, completionTokens } = this;
+    const { promptTokens, completionTokens, computeMs } = this;
     const { timeoutMs } = this.request.options;
     const stage =
       this.#startedAt === undefined ? 'it was still waiting' : `it had ${completionTokens} tokens`;
@@ -143,6 +151,7 @@ export class RunningRequest {
           id: this.id,
           timeoutMs,
           usage: { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens },
+          computeMs,
           choices: this.request.sequences.map((sequence) => sequence.partial()),
         },
       },
@@ -169,7 +178,8 @@ export class RunningRequest {
   #succeed(): void {
     this.#settle();
     const sequences = this.request.sequences.map((sequence) => sequence.result());
-    this.#resolve({ sequences, timings: this.timings(), cachedTokens: this.cachedTokens });
+    const { promptTokens, cachedTokens } = this;
+    this.#resolve({ sequences, promptTokens, timings: this.timings(), cachedTokens });
   }
 
   #settle(): void {

@@ -29,6 +29,7 @@ export class Rows {
   readonly decoding: Entry[] = [];
   filling: Entry | undefined;
   readonly #runner: Runner;
+  readonly #rows: number;
   readonly #caching: boolean;
   #cache: PrefixCache;
   readonly #newCache: () => PrefixCache;
@@ -39,6 +40,7 @@ export class Rows {
   constructor(runner: Runner, options: RowsOptions) {
     const { maxBatchSize, prefixCacheRows } = options;
     this.#runner = runner;
+    this.#rows = maxBatchSize + prefixCacheRows;
     this.#caching = prefixCacheRows > 0;
     this.#newCache = () =>
       new PrefixCache(maxBatchSize, prefixCacheRows, (tokens) => inPages(tokens, options));
@@ -118,11 +120,13 @@ export class Rows {
     return rows;
   }
 
-  /** Forgets all rows: the runner does not do as it is told. */
-  abandon(): void {
+  /** Begins anew, with all rows closed: the runner did not do as it was told, so nobody knows what they hold. */
+  async abandon(): Promise<void> {
     this.decoding.length = 0;
     this.filling = undefined;
     this.#cache = this.#newCache();
+    const closed = Array.from({ length: this.#rows }, (_, row) => this.#runner.closeRow(row));
+    await Promise.allSettled(closed); // most were not open; a runner that is gone tells the next request
   }
 
   #match(entry: Entry): { source: PrefixSource; length: number } | undefined {

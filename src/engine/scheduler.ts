@@ -10,6 +10,8 @@ export interface Schedulable {
   /** Higher goes first. */
   readonly priority: number;
   readonly submittedAtMs: number;
+  /** When its time is up; infinite without a limit. */
+  readonly deadlineMs: number;
   /** True when it had a row before and has to be computed again. */
   readonly resumed: boolean;
   /** Tokens its row must hold before the next one can be drawn, and those its row holds now. */
@@ -27,8 +29,8 @@ export interface SchedulerState<S extends Schedulable> {
   readonly waiting: WaitingQueue<S>;
   /** Positions that finished sequences hold for others to copy, in whole pages. */
   readonly cachedTokens: number;
-  /** Rows given out so far. */
-  readonly admissions: number;
+  /** Rows given out since the longest waiting had its turn. */
+  readonly sinceFair: number;
 }
 
 export interface StepBudget {
@@ -54,6 +56,8 @@ export interface StepPlan<S extends Schedulable> {
   readonly preempt: readonly S[];
   /** Gets the row after those that decode. */
   readonly admit: S | undefined;
+  /** It gets the row as the longest waiting, whatever its priority. */
+  readonly fair: boolean;
   /** Positions that cached rows have to give up before the step. */
   readonly evictTokens: number;
   /** The rows that are left after `preempt`, and how many tokens each gets. */
@@ -81,7 +85,15 @@ const NO_DECODE = { rows: 0, steps: 0 } as const;
 export function planStep<S extends Schedulable>(state: SchedulerState<S>, budget: StepBudget): StepPlan<S> {
   const waitMs = batchDelay(state, budget);
   if (waitMs > 0) {
-    return { preempt: [], admit: undefined, evictTokens: 0, decode: NO_DECODE, prefill: undefined, waitMs };
+    return {
+      preempt: [],
+      admit: undefined,
+      fair: false,
+      evictTokens: 0,
+      decode: NO_DECODE,
+      prefill: undefined,
+      waitMs,
+    };
   }
   const { decoding, filling, preempt } = makeRoom(state, budget);
   const settled = preempt.length === 0;
@@ -94,6 +106,7 @@ export function planStep<S extends Schedulable>(state: SchedulerState<S>, budget
   return {
     preempt,
     admit,
+    fair: admit !== undefined && isFairTurn(state),
     evictTokens: Math.max(0, needed + state.cachedTokens - budget.kvTokens),
     decode: { rows: decoding.length, steps },
     prefill: target && { sequence: target, tokens: chunk(target, decoding.length, budget) },
@@ -170,7 +183,12 @@ function batchDelay<S extends Schedulable>(state: SchedulerState<S>, budget: Ste
   if (budget.batchTimeoutMs === 0 || !idle || waiting.size === 0 || waiting.size >= budget.maxBatchSize)
     return 0;
   if (waiting.head!.resumed) return 0;
-  return waiting.oldest!.submittedAtMs + budget.batchTimeoutMs - budget.nowMs;
+  let until = Number.POSITIVE_INFINITY;
+  for (const { submittedAtMs, deadlineMs } of waiting) {
+    const patienceMs = Math.min(budget.batchTimeoutMs, (deadlineMs - submittedAtMs) / 2); // the rest is to compute in
+    until = Math.min(until, submittedAtMs + patienceMs);
+  }
+  return until - budget.nowMs;
 }
 
 /** Who keeps a row when every sequence gets one more token. */
@@ -198,13 +216,17 @@ function lowest<S extends Schedulable>(sequences: readonly S[]): S {
 }
 
 function admission<S extends Schedulable>(state: SchedulerState<S>, budget: StepBudget): S | undefined {
-  const { decoding, waiting, admissions } = state;
+  const { decoding, waiting } = state;
   if (decoding.length >= budget.maxBatchSize) return undefined;
-  const fair = admissions % FAIR_ADMISSION_EVERY === FAIR_ADMISSION_EVERY - 1;
-  const next = fair && !waiting.head?.resumed ? waiting.oldest : waiting.head;
+  const next = isFairTurn(state) ? waiting.oldest : waiting.head;
   if (!next || decoding.length === 0) return next;
   const own = inPages(Math.min(next.windowLength + HEADROOM_TOKENS, next.capacity), budget);
   return own + rowsAfter(decoding, HEADROOM_TOKENS, budget) <= budget.kvTokens ? next : undefined;
+}
+
+/** Put off, not lost, while somebody who was preempted has to resume. */
+function isFairTurn<S extends Schedulable>({ waiting, sinceFair }: SchedulerState<S>): boolean {
+  return sinceFair >= FAIR_ADMISSION_EVERY - 1 && !waiting.head?.resumed;
 }
 
 /** While nobody decodes, nobody is kept waiting by a long chunk. */

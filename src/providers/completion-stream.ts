@@ -25,17 +25,7 @@ export function completionStream<Result extends Completion, Chunk extends Comple
   );
   return {
     result,
-    [Symbol.asyncIterator]() {
-      const chunks = channel[Symbol.asyncIterator]();
-      return {
-        next: () => chunks.next(),
-        // Not the generator's own, which would first wait for the next chunk.
-        async return() {
-          reader.abort();
-          return { done: true, value: undefined };
-        },
-      };
-    },
+    [Symbol.asyncIterator]: () => channel.reader(() => reader.abort()),
   };
 }
 

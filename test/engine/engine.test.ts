@@ -189,6 +189,31 @@ describe('the engine', () => {
     await expect.poll(() => engine.statistics()).toMatchObject({ running: 0, waiting: 0 });
   });
 
+  it.each([0, 2])(
+    'serves everyone again after a row could not be moved, with %i cached ones',
+    async (prefixCacheRows) => {
+      let refusing = true;
+      const runner = new FakeRunner({
+        sabotage: (call) => {
+          if (call !== 'moveRow' || !refusing) return;
+          refusing = false;
+          throw new Error('no memory');
+        },
+      });
+      const engine = openEngine(runner, { maxBatchSize: 2, prefixCacheRows });
+      const ask = (of: number, maxTokens: number) =>
+        submit(engine, [of, ...new Array(20).fill(7)], { maxTokens }).outcome;
+      const [short, long] = [ask(1, 2), ask(2, 20)];
+      expect(await settled(short)).toBe('fulfilled');
+      expect(await settled(long)).toBe('no memory');
+      const later = await Promise.all([1, 2, 3].map((of) => ask(of, 5)));
+      later.forEach(({ sequences }, i) => {
+        expect(sequences[0]!.tokens).toEqual(continuation([i + 1, ...new Array(20).fill(7)], 5));
+      });
+      await expect.poll(() => runner.rowsOpen).toBe(prefixCacheRows);
+    },
+  );
+
   it('fails what runs and waits on disposal, then disposes of the runner', async () => {
     const runner = new FakeRunner({ maxRows: 1 });
     const engine = openEngine(runner);

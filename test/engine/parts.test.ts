@@ -54,6 +54,20 @@ describe("a stream's buffer", () => {
     }
   });
 
+  it('lets its reader leave at once, also while it waits, and tells of it', async () => {
+    const channel = new ChunkChannel();
+    let left = false;
+    const reader = channel.reader(() => {
+      left = true;
+    });
+    const pending = reader.next();
+    await reader.return();
+    expect(left).toBe(true);
+    channel.push(chunk(0, 1));
+    expect(await pending).toEqual({ done: true, value: undefined });
+    expect(await reader.next()).toEqual({ done: true, value: undefined });
+  });
+
   it('throws to its reader what failed, after all that came before', async () => {
     const channel = new ChunkChannel();
     channel.push(chunk(0, 1));

@@ -24,6 +24,7 @@ function toy(facts: Partial<Toy> = {}): Toy {
     arrival: arrivals++,
     priority: 0,
     submittedAtMs: 0,
+    deadlineMs: Number.POSITIVE_INFINITY,
     resumed: false,
     windowLength: 4,
     held: 0,
@@ -40,12 +41,12 @@ function state(parts: {
   filling?: Toy;
   waiting?: Toy[];
   cachedTokens?: number;
-  admissions?: number;
+  sinceFair?: number;
 }) {
   const waiting = new WaitingQueue<Toy>();
   for (const one of parts.waiting ?? []) waiting.insert(one);
-  const { decoding = [], filling, cachedTokens = 0, admissions = 0 } = parts;
-  return { decoding, filling, waiting, cachedTokens, admissions };
+  const { decoding = [], filling, cachedTokens = 0, sinceFair = 0 } = parts;
+  return { decoding, filling, waiting, cachedTokens, sinceFair };
 }
 
 const BUDGET: StepBudget = {
@@ -110,11 +111,22 @@ describe('a plan', () => {
 
   it('now and then admits who has waited longest, whatever the priority', () => {
     const waiting = [toy(), toy({ priority: 2 })];
-    const admitted = Array.from(
-      { length: 2 * FAIR_ADMISSION_EVERY },
-      (_, admissions) => planStep(state({ waiting, admissions }), BUDGET).admit,
-    );
+    let sinceFair = 0;
+    const admitted = Array.from({ length: 2 * FAIR_ADMISSION_EVERY }, () => {
+      const { admit, fair } = planStep(state({ waiting, sinceFair }), BUDGET);
+      sinceFair = fair ? 0 : sinceFair + 1;
+      return admit;
+    });
     expect(admitted.filter((one) => one === waiting[0])).toHaveLength(2);
+  });
+
+  it('puts that off while somebody preempted resumes, and then makes up for it', () => {
+    const [oldest, first, preempted] = [toy(), toy({ priority: 2 }), toy({ resumed: true })];
+    const sinceFair = FAIR_ADMISSION_EVERY - 1;
+    const due = planStep(state({ waiting: [oldest, first, preempted], sinceFair }), BUDGET);
+    expect(due).toMatchObject({ admit: preempted, fair: false });
+    const next = planStep(state({ waiting: [oldest, first], sinceFair: sinceFair + 1 }), BUDGET);
+    expect(next).toMatchObject({ admit: oldest, fair: true });
   });
 
   it('admits only where everyone can still grow a while', () => {
@@ -169,6 +181,15 @@ describe('a plan', () => {
     expect(waitMs(120, { waiting: [toy({ submittedAtMs: 100, resumed: true })] })).toBe(0);
   });
 
+  it('holds nobody for more than half of the time that he has', () => {
+    const waitMs = (...waiting: Toy[]) =>
+      planStep(state({ waiting }), { ...BUDGET, batchTimeoutMs: 50, nowMs: 120 }).waitMs;
+    const patient = toy({ submittedAtMs: 100 });
+    expect(waitMs(patient, toy({ submittedAtMs: 110, deadlineMs: 150 }))).toBe(10);
+    expect(waitMs(patient, toy({ submittedAtMs: 110, deadlineMs: 500 }))).toBe(30);
+    expect(waitMs(patient, toy({ submittedAtMs: 100, deadlineMs: 140 }))).toBe(0);
+  });
+
   it('keeps to the budget in any state, and someone always advances', () => {
     const running = fc.record({
       held: fc.integer({ min: 1, max: 39 }),
@@ -186,7 +207,7 @@ describe('a plan', () => {
         { maxLength: 5 },
       ),
       cachedTokens: fc.nat(50),
-      admissions: fc.nat(100),
+      sinceFair: fc.nat(100),
       kvTokens: fc.integer({ min: 40, max: 300 }),
       pageTokens: fc.constantFrom(1, 4, 8),
       extra: fc.integer({ min: 1, max: 20 }),
@@ -206,8 +227,8 @@ describe('a plan', () => {
           });
         const waiting = given.waiting.map((one) => toy({ ...one, capacity }));
         const budget = { ...BUDGET, maxBatchSize: 7, maxTokensPerStep: 7 + extra, kvTokens, pageTokens };
-        const { cachedTokens, admissions } = given;
-        const before = state({ decoding, waiting, cachedTokens, admissions, ...(filling && { filling }) });
+        const { cachedTokens, sinceFair } = given;
+        const before = state({ decoding, waiting, cachedTokens, sinceFair, ...(filling && { filling }) });
         const plan = planStep(before, budget);
 
         const rows = decoding.length - plan.preempt.filter((one) => decoding.includes(one)).length;

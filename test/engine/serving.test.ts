@@ -122,6 +122,11 @@ describe('steps', () => {
       const disposal = engine.dispose({ drain: true });
       await last.outcome; // nobody can come any more
       await disposal;
+
+      const slow = openEngine(new FakeRunner(), { batchTimeoutMs: 3000 }, () => ms);
+      const hasty = submit(slow, [1], { maxTokens: 1, timeoutMs: 200 });
+      await pass(100);
+      await hasty.outcome; // it would fail before the engine had waited for as long as it may
     } finally {
       vi.useRealTimers();
     }
@@ -227,7 +232,7 @@ describe('a request that cannot be served', () => {
     );
     const answers = await Promise.allSettled(all);
     const refused = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
-    expect(refused).toHaveLength(9_900);
+    expect(refused).toHaveLength(10_000 - 4 - 100);
     expect(refused[0]).toBeInstanceOf(QueueFullError);
     expect(refused[0]).toMatchObject({
       code: 'INHOUSE_QUEUE_FULL',
@@ -236,6 +241,15 @@ describe('a request that cannot be served', () => {
       details: { queueDepth: 100, maxQueueSize: 100 },
     });
     await expect.poll(() => engine.statistics()).toMatchObject({ running: 0, waiting: 0 });
+  });
+
+  it('is not refused for want of places in line when there is a row for it', async () => {
+    const engine = openEngine(new FakeRunner({ maxRows: 4 }), { maxWaiting: 2 });
+    const { sequences } = await submit(engine, [1], { maxTokens: 3, n: 4 }).outcome;
+    expect(sequences).toHaveLength(4);
+    const [running, waiting, beyond] = [3, 3, 1].map((n) => submit(engine, [2], { maxTokens: 3, n }));
+    await expect(beyond!.outcome).rejects.toMatchObject({ details: { queueDepth: 2, maxQueueSize: 2 } });
+    await Promise.all([running!.outcome, waiting!.outcome]);
   });
 
   it('waits with 10 000 others where that is allowed, and is served', async () => {
@@ -268,7 +282,10 @@ describe('a request that cannot be served', () => {
     const runner = new FakeRunner();
     const engine = openEngine(runner);
     const { outcome, chunks } = submit(engine, [1], { maxTokens: 5, signal: AbortSignal.abort() });
-    expect((await outcome).sequences).toMatchObject([{ finishReason: 'abort', tokens: [] }]);
+    expect(await outcome).toMatchObject({
+      sequences: [{ finishReason: 'abort', tokens: [] }],
+      promptTokens: 0,
+    });
     expect(chunks).toMatchObject([{ finishReason: 'abort' }]);
     expect(runner.calls).toEqual([]);
   });
@@ -286,6 +303,7 @@ describe('a time limit', () => {
       usage: { completionTokens: number };
       choices: Array<{ tokens: number[] }>;
     };
+    expect(error.details).toMatchObject({ usage: { promptTokens: 1 }, computeMs: expect.any(Number) });
     expect(error.details).toMatchObject({ id: 'late', timeoutMs: 5 });
     expect(usage.completionTokens).toBeGreaterThan(0);
     expect(choices[0]!.tokens).toEqual(continuation([1], usage.completionTokens));
@@ -298,7 +316,10 @@ describe('a time limit', () => {
     const engine = openEngine(runner, {}, now);
     const first = submit(engine, [1], { maxTokens: 40 });
     const late = submit(engine, [2], { maxTokens: 5, timeoutMs: 5 });
-    await expect(late.outcome).rejects.toThrow(/still waiting/);
+    await expect(late.outcome).rejects.toMatchObject({
+      message: expect.stringContaining('still waiting'),
+      details: { usage: { promptTokens: 0, completionTokens: 0, totalTokens: 0 }, computeMs: 0 },
+    });
     await first.outcome;
     expect(callsOf(runner, 'openRow')).toHaveLength(1);
   });
@@ -329,11 +350,33 @@ describe('disposal', () => {
 });
 
 describe('what an engine tells', () => {
+  it('says once how a request ended whose receiver disposes of the engine', async () => {
+    const events: EngineEvent[] = [];
+    const engine = openEngine(new FakeRunner(), { onEvent: (event) => events.push(event) });
+    let tokens = 0;
+    const onChunk = () => {
+      tokens++;
+      if (tokens === 3) void engine.dispose();
+    };
+    await expect(engine.submit(request([1], { maxTokens: 9 }, onChunk))).rejects.toBeInstanceOf(
+      DisposedError,
+    );
+    await engine.dispose();
+    const ends = events.map(({ type }) => type).filter((type) => type === 'failed' || type === 'finished');
+    expect(ends).toEqual(['failed']);
+    expect(engine.metrics()).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ name: 'inhouse.request_success', value: 0 }),
+        expect.objectContaining({ name: 'inhouse.request_failure', value: 1 }),
+      ]),
+    );
+  });
+
   it('follows each request from queue to end', async () => {
     const events: EngineEvent[] = [];
     const engine = openEngine(new FakeRunner({ maxRows: 1 }), {
       onEvent: (event) => events.push(event),
-      maxWaiting: 2,
+      maxWaiting: 1,
     });
     const outcomes = ['first', 'second', 'third'].map(
       (id) => submit(engine, [1, 2], { id, maxTokens: 3 }).outcome,
@@ -453,5 +496,7 @@ describe('what an engine tells', () => {
         message: expect.stringContaining('KV positions taken, 50 allowed'),
       });
     }
+    const { sequences } = await submit(engine, [1], { maxTokens: 2 }).outcome; // asked while it closes the rows
+    expect(sequences[0]!.tokens).toHaveLength(2);
   });
 });

@@ -2,6 +2,8 @@
 import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { embeddedModelFolder } from '#inhouse/checkpoint/embedded.js';
@@ -121,6 +123,17 @@ describe.each(RUNNERS)('on the %s runner', (runner) => {
       expect(timings.totalMs).toBeGreaterThan(timings.timeToFirstTokenMs!);
     });
 
+    it('work on what they were given, whatever becomes of the arrays it came in', async () => {
+      const options = { temperature: 0, maxTokens: 12, repetitionPenalty: 1.8 } as const;
+      const ids = model.tokenize(PROMPT);
+      const { text, tokens } = await model.generate([...ids], options);
+      const stop = ['nowhere in the text'];
+      const running = model.generate(ids, { ...options, stop });
+      ids.fill(1_000_000);
+      stop[0] = text.slice(0, 2);
+      expect((await running).tokens).toEqual(tokens);
+    });
+
     it('accept token ids where they accept text', async () => {
       const fromText = await model.generate(PROMPT, { ...SAMPLED, maxTokens: 8 });
       const fromIds = await model.generate(model.tokenize(PROMPT), { ...SAMPLED, maxTokens: 8 });
@@ -181,7 +194,12 @@ describe.each(RUNNERS)('on the %s runner', (runner) => {
 
     it('at once when it was aborted before it began', async () => {
       const result = await model.generate(PROMPT, { signal: AbortSignal.abort() });
-      expect(result).toMatchObject({ finishReason: 'abort', text: '', tokens: [] });
+      expect(result).toMatchObject({
+        finishReason: 'abort',
+        text: '',
+        tokens: [],
+        usage: { promptTokens: 0, completionTokens: 0, totalTokens: 0 },
+      });
       await expectIdle();
     });
 
@@ -199,6 +217,31 @@ describe.each(RUNNERS)('on the %s runner', (runner) => {
       const stream = model.stream(PROMPT, { maxTokens: 500 });
       for await (const _ of stream) break;
       expect(await stream.result).toMatchObject({ finishReason: 'abort' });
+      await expectIdle();
+    });
+
+    it('when the reader leaves before the first chunk', async () => {
+      const stream = model.stream(PROMPT, { maxTokens: 500 });
+      const reader = stream[Symbol.asyncIterator]();
+      await reader.return!();
+      expect(await stream.result).toMatchObject({ finishReason: 'abort' });
+      expect(await reader.next()).toEqual({ done: true, value: undefined });
+      await expectIdle();
+    });
+
+    it('when the reader leaves while it waits for a chunk', async () => {
+      const busy = Array.from({ length: 8 }, () => model.generate(PROMPT, { ...SAMPLED, maxTokens: 60 }));
+      let over = false;
+      const all = Promise.all(busy).then(() => {
+        over = true;
+      });
+      const stream = model.stream(PROMPT, { maxTokens: 60 });
+      const readable = Readable.from(stream).resume();
+      await setImmediate();
+      readable.destroy();
+      expect(await stream.result).toMatchObject({ finishReason: 'abort', tokens: [] });
+      expect(over).toBe(false);
+      await all;
       await expectIdle();
     });
 
@@ -256,6 +299,8 @@ describe.each(RUNNERS)('on the %s runner', (runner) => {
       ['a lone surrogate', 'INHOUSE_INVALID_TEXT', 'half \ud800 pair', {}],
       ['a prompt that is neither text nor ids', 'INHOUSE_INVALID_TEXT', { text: 'x' }, {}],
       ['an id outside the vocabulary', 'INHOUSE_INVALID_TOKEN', [1, 8192], {}],
+      ['nothing among the ids', 'INHOUSE_INVALID_TOKEN', [1, undefined], {}],
+      ['ids that were never set', 'INHOUSE_INVALID_TOKEN', new Array(2), {}],
       ['a stop token outside the vocabulary', 'INHOUSE_INVALID_OPTION', 'x', { stopTokenIds: [8192] }],
       ['a bias outside the vocabulary', 'INHOUSE_INVALID_OPTION', 'x', { logitBias: { 8192: 1 } }],
       ['a huge maxTokens', 'INHOUSE_CONTEXT_OVERFLOW', 'x', { maxTokens: 1_000_000 }],

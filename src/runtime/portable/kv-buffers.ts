@@ -39,7 +39,8 @@ export class KvBuffers {
 
   /**
    * Fits the blocks to slots that hold `lengths[slot]` tokens and must have room for `needed` in any of them.
-   * Grows at once; shrinks when less than half is in use, so that it does not swing.
+   * Grows at once, or throws and leaves them as they were; shrinks when less than half is in use, so that it does not
+   * swing.
    */
   fit(lengths: readonly number[], needed: number): void {
     const { maxSlots, maxCapacity } = this.#shape;
@@ -49,11 +50,15 @@ export class KvBuffers {
     const tooSmall = slots > this.#slots || capacity > this.#capacity;
     const tooLarge = slots * 2 <= this.#slots || capacity * 2 <= this.#capacity;
     if (!tooSmall && !tooLarge) return;
-    this.#relayout(
-      tooLarge ? slots : Math.max(slots, this.#slots),
-      tooLarge ? capacity : Math.max(capacity, this.#capacity),
-      lengths,
-    );
+    try {
+      this.#relayout(
+        tooLarge ? slots : Math.max(slots, this.#slots),
+        tooLarge ? capacity : Math.max(capacity, this.#capacity),
+        lengths,
+      );
+    } catch (error) {
+      if (tooSmall) throw error; // without memory for smaller blocks, the larger ones do
+    }
   }
 
   /** Slots first..first+count-1 of a layer, for reading by ONNX Runtime: [count, heads, capacity, headSize]. */

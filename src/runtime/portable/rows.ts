@@ -137,8 +137,7 @@ export class PortableRows {
   moveRow(from: number, to: number): void {
     const row = this.#opened(from);
     this.#free(to);
-    this.#rows[to] = { ...row, length: 0 };
-    this.#fit(0);
+    this.#fit(0, to);
     this.#kv.copy(from, to, row.length);
     this.#rows[to] = row;
     this.#rows[from] = undefined;
@@ -219,9 +218,10 @@ export class PortableRows {
     return choices;
   }
 
-  #fit(needed: number): void {
+  /** Room for `needed` positions in every open row, and in a free one that is about to be. */
+  #fit(needed: number, free = -1): void {
     const lengths = this.#rows.map((row) => row?.length ?? 0);
-    while (lengths.length > 0 && this.#rows[lengths.length - 1] === undefined) lengths.pop();
+    while (lengths.length > free + 1 && this.#rows[lengths.length - 1] === undefined) lengths.pop();
     this.#kv.fit(lengths, Math.max(needed, ...lengths));
     this.#committedBytesPeak = Math.max(this.#committedBytesPeak, this.#kv.bytes);
   }
