@@ -1,6 +1,7 @@
 // The checks of a set-up that governance can make by itself: process, configuration, provider, prices.
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { InhouseError } from '../errors.js';
+import { isOlderNode, oldestNode } from '../node-version.js';
 import type { Provider } from '../providers/provider.js';
 import { checkGovernOptions, type GovernOptions } from './options.js';
 import { PricingCatalogue } from './pricing/catalogue.js';
@@ -16,7 +17,6 @@ import type {
   SetupOptions,
 } from './validate.js';
 
-const OLDEST_NODE = 20;
 const FEW_CORES = 4;
 const LITTLE_MEMORY_BYTES = 8e9;
 const ATTRIBUTION_VARIABLES = ['GENOPS_TEAM', 'GENOPS_PROJECT', 'GENOPS_ENVIRONMENT'] as const;
@@ -69,10 +69,12 @@ function issue(
 
 function nodeVersion(): SetupFinding {
   const { node } = process.versions;
-  const old = Number.parseInt(node, 10) < OLDEST_NODE;
-  const message = `Node.js ${node} is older than ${OLDEST_NODE}.`;
+  const message = `Node.js ${node} is older than ${oldestNode()}.`;
   return found(
-    [old && issue('dependencies', 'critical', 'NODE_TOO_OLD', message, 'Install a newer Node.js.')],
+    [
+      isOlderNode(node) &&
+        issue('dependencies', 'critical', 'NODE_TOO_OLD', message, 'Install a newer Node.js.'),
+    ],
     {
       node,
       platform: `${process.platform} ${process.arch}`,
