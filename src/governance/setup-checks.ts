@@ -4,6 +4,7 @@ import { InhouseError } from '../errors.js';
 import { isOlderNode, oldestNode } from '../node-version.js';
 import type { Provider } from '../providers/provider.js';
 import { checkGovernOptions, type GovernOptions } from './options.js';
+import { governanceParts } from './parts.js';
 import { PricingCatalogue } from './pricing/catalogue.js';
 import { otel } from './telemetry/api.js';
 import { redact } from './telemetry/redaction.js';
@@ -20,6 +21,8 @@ import type {
 const FEW_CORES = 4;
 const LITTLE_MEMORY_BYTES = 8e9;
 const ATTRIBUTION_VARIABLES = ['GENOPS_TEAM', 'GENOPS_PROJECT', 'GENOPS_ENVIRONMENT'] as const;
+/** The parts of governance are made around a provider, and none of them asks it anything by being made. */
+const NOT_CALLED = { name: 'none' } as Provider;
 /** Names that say that their value is one. */
 const SECRET = /key|token|secret|password|credential|auth|private/i;
 const REDACTED = '[redacted]';
@@ -32,7 +35,7 @@ export function setupChecks({
   const always = [
     check('dependencies', 'Node.js', nodeVersion),
     check('dependencies', 'OpenTelemetry', telemetryPresence),
-    check('configuration', 'options', () => configuration(options)),
+    check('configuration', 'options', () => configuration(options, provider)),
     check('configuration', 'attribution', () => attribution(options, variables)),
     check('security', 'settings', () => insecureSettings(options, variables)),
     check('performance', 'machine', machine),
@@ -91,11 +94,13 @@ function telemetryPresence(): SetupFinding {
   return found([!tracing && issue('dependencies', 'info', 'OTEL_NOT_CONFIGURED', message, fix)], { tracing });
 }
 
-/** The codes of GenOps for what users get wrong most. */
-function configuration(options: unknown): SetupFinding {
+/** Takes the options as `govern` would; what is nested in them is refused by the part that it is for. */
+function configuration(options: unknown, provider: Provider = NOT_CALLED): SetupFinding {
   const configurationFact = { configuration: withoutSecrets(options ?? {}) };
   try {
-    checkGovernOptions((options ?? {}) as GovernOptions);
+    const given = (options ?? {}) as GovernOptions;
+    checkGovernOptions(given);
+    governanceParts(provider, { ...given, ledger: undefined });
     return found([], configurationFact);
   } catch (error) {
     if (!(error instanceof InhouseError)) throw error;
@@ -104,6 +109,7 @@ function configuration(options: unknown): SetupFinding {
   }
 }
 
+/** The codes of GenOps for what users get wrong most. */
 function codeFor({ code, details }: InhouseError, options: unknown): string {
   const option = String(details.option ?? '');
   if (code === 'INHOUSE_UNKNOWN_OPTION') return 'UNKNOWN_OPTION';
