@@ -10,6 +10,8 @@ import { eachOperationOnce, type Ledger, type LedgerEntry } from './ledger.js';
 
 export interface FileLedgerOptions {
   readonly clock?: Clock | undefined;
+  /** For who only loads: a ledger is not made where there is none, and what is old stays. Default false. */
+  readonly onlyToRead?: boolean | undefined;
   /** Told of what fails behind a request; the request itself never fails for it. */
   readonly onFault?: ((where: string, error: unknown) => void) | undefined;
 }
@@ -35,6 +37,7 @@ type Database = ClassicLevel<string, readonly LedgerEntry[]>;
 export class FileLedger implements Ledger {
   readonly #database: Database;
   readonly #clock: Clock;
+  readonly #onlyToRead: boolean;
   readonly #onFault: (where: string, error: unknown) => void;
   readonly #pending: LedgerEntry[] = [];
   /** The number of the first pending entry, once there is one. */
@@ -50,6 +53,7 @@ export class FileLedger implements Ledger {
     this.#database = database;
     this.#next = next;
     this.#clock = options.clock ?? systemClock;
+    this.#onlyToRead = options.onlyToRead ?? false;
     this.#onFault = options.onFault ?? (() => {});
   }
 
@@ -61,7 +65,10 @@ export class FileLedger implements Ledger {
     await refuseHeadless(folder);
     // Here, so that only who keeps a ledger loads its native code.
     const { ClassicLevel } = await import('classic-level');
-    const database: Database = new ClassicLevel(folder, { valueEncoding: 'json' });
+    const database: Database = new ClassicLevel(folder, {
+      valueEncoding: 'json',
+      createIfMissing: !options.onlyToRead,
+    });
     try {
       await database.open();
       const [last] = await database.iterator({ reverse: true, limit: 1 }).all();
@@ -83,7 +90,7 @@ export class FileLedger implements Ledger {
     this.#writing ??= this.#write();
   }
 
-  /** Drops what is too old for any budget. @throws LedgerError */
+  /** Drops what is too old for any budget, from the disk too unless it was opened only to read. @throws LedgerError */
   async load(): Promise<readonly LedgerEntry[]> {
     await this.flush();
     const oldestMs = this.#clock.now() - KEEP_MS;
@@ -99,7 +106,7 @@ export class FileLedger implements Ledger {
         firstKept ??= key;
         for (const entry of batch) entries.push(entry);
       }
-      if (firstKept !== undefined) await this.#database.clear({ lt: firstKept });
+      if (firstKept !== undefined && !this.#onlyToRead) await this.#database.clear({ lt: firstKept });
     } catch (error) {
       throw ledgerError(this.#database.location, error);
     }
