@@ -6,10 +6,12 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const OLDEST_NODE = 20;
 
-if (Number(process.versions.node.split('.')[0]) < OLDEST_NODE) {
-  fail(`Node.js ${OLDEST_NODE} or later is needed; this is ${process.version}.`);
+const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const [leastMajor, leastMinor] = engines.node.replace('>=', '').split('.').map(Number);
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < leastMajor || (major === leastMajor && minor < leastMinor)) {
+  fail(`Node.js ${leastMajor}.${leastMinor} or later is needed; this is ${process.version}.`);
 }
 
 whenChanged('node_modules/.installed', ['package.json', 'package-lock.json', '.npmrc'], () => {

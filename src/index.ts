@@ -103,7 +103,13 @@ export {
   requiredRule,
   type TagRule,
 } from './governance/tag-rules.js';
-export { track, trackCost, trackEvaluation, trackUsage } from './governance/telemetry/track.js';
+export {
+  recordCostSummary,
+  track,
+  trackCost,
+  trackEvaluation,
+  trackUsage,
+} from './governance/telemetry/track.js';
 export {
   isSetupValid,
   type SetupOptions,

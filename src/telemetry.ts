@@ -16,6 +16,12 @@ import { sdk } from './telemetry/packages.js';
 import { observeGpus, observeProcess } from './telemetry/process-metrics.js';
 import { type PrometheusOptions, prometheusEndpoint } from './telemetry/prometheus.js';
 
+export {
+  type ComplianceReport,
+  checkCompliance,
+  type ExportedSpan,
+  type Violation,
+} from './governance/telemetry/compliance.js';
 export { type Fault, TelemetryFaults, telemetryFaults } from './governance/telemetry/faults.js';
 export type { OtlpProtocol } from './telemetry/otlp.js';
 export type { PrometheusOptions } from './telemetry/prometheus.js';
@@ -74,10 +80,11 @@ export interface Telemetry {
 type Variables = Readonly<Record<string, string | undefined>>;
 type Settings = ReturnType<typeof settingsFrom>;
 
-/** What both kinds of provider have in common. */
-interface Closable {
-  forceFlush(): Promise<void>;
-  shutdown(): Promise<void>;
+/** A provider that was made here. */
+interface Own {
+  readonly provider: { forceFlush(): Promise<void>; shutdown(): Promise<void> };
+  /** Takes it out of the API, where it was registered. */
+  unregister?(): void;
 }
 
 const EXPORTERS: readonly string[] = ['console', 'otlp', 'prometheus'] satisfies ExporterName[];
@@ -102,7 +109,8 @@ const OPTION_RULES = {
 
 /**
  * Registers tracer and meter providers with the exporters asked for; providers that are registered already are used as
- * they are. Exports run in the background and never fail a call.
+ * they are. Exports run in the background and never fail a call. A set-up that fails leaves nothing
+ * running.
  * @throws InvalidInputError `INHOUSE_PACKAGE_MISSING` naming the package to install; `INHOUSE_INVALID_OPTION` and
  * `INHOUSE_UNKNOWN_OPTION` for options, and for a Prometheus address that is taken
  */
@@ -116,29 +124,24 @@ export async function setupTelemetry(options: TelemetryOptions = {}): Promise<Te
     });
   }
   const settings = settingsFrom(options, process.env);
-  const own: Closable[] = [];
-  const tracing = await setUpTracing(settings, own);
-  const { metering, prometheusUrl } = await setUpMetering(settings, own);
-  const logger = await setUpLogging(settings, own);
-  return {
-    tracing,
-    metering,
-    prometheusUrl,
-    logger,
-    flush: () => eachContained(own, settings.faults, (provider) => provider.forceFlush()),
-    shutdown: async () => {
-      await eachContained(own, settings.faults, (provider) => provider.shutdown());
-      if (tracing === 'own') {
-        otel?.trace.disable();
-        otel?.context.disable();
-        otel?.propagation.disable();
-      }
-      if (metering === 'own') otel?.metrics.disable();
-    },
+  const own: Own[] = [];
+  const shutdown = async () => {
+    await eachContained(own, settings.faults, (provider) => provider.shutdown());
+    for (const { unregister } of own) unregister?.();
   };
+  try {
+    const tracing = await setUpTracing(settings, own);
+    const { metering, prometheusUrl } = await setUpMetering(settings, own);
+    const logger = await setUpLogging(settings, own);
+    const flush = () => eachContained(own, settings.faults, (provider) => provider.forceFlush());
+    return { tracing, metering, prometheusUrl, logger, flush, shutdown };
+  } catch (error) {
+    await shutdown();
+    throw error;
+  }
 }
 
-async function setUpTracing(settings: Settings, own: Closable[]): Promise<Telemetry['tracing']> {
+async function setUpTracing(settings: Settings, own: Own[]): Promise<Telemetry['tracing']> {
   if (activeTracer() !== undefined) return 'existing';
   if (settings.exporters.every((name) => name === 'prometheus')) return 'none';
   const exporters = [];
@@ -162,21 +165,30 @@ async function setUpTracing(settings: Settings, own: Closable[]): Promise<Teleme
     }),
   });
   provider.register();
-  own.push(provider);
+  own.push({
+    provider,
+    unregister() {
+      otel!.trace.disable();
+      otel!.context.disable();
+      otel!.propagation.disable();
+    },
+  });
   return 'own';
 }
 
 async function setUpMetering(
   settings: Settings,
-  own: Closable[],
+  own: Own[],
 ): Promise<Pick<Telemetry, 'metering' | 'prometheusUrl'>> {
   if (otel!.metrics.getMeterProvider().getMeter(SCOPE) !== otel!.createNoopMeter()) {
     return { metering: 'existing', prometheusUrl: undefined };
   }
+  const { exporters, metricIntervalMs, exportTimeoutMs, faults } = settings;
+  if (exporters.length === 0) return { metering: 'none', prometheusUrl: undefined };
   const { MeterProvider, PeriodicExportingMetricReader, ConsoleMetricExporter } = await sdk(
     '@opentelemetry/sdk-metrics',
   );
-  const { exporters, metricIntervalMs, exportTimeoutMs, faults } = settings;
+  const described = await resource(settings);
   const pushed = [];
   if (exporters.includes('console')) pushed.push(new ConsoleMetricExporter());
   if (exporters.includes('otlp')) {
@@ -191,24 +203,24 @@ async function setUpMetering(
         exportTimeoutMillis: Math.min(exportTimeoutMs, metricIntervalMs),
       }),
   );
+  // Last of what can fail, for it listens from here on.
   const endpoint = exporters.includes('prometheus')
     ? await prometheusEndpoint(settings.prometheus)
     : undefined;
   if (endpoint !== undefined) readers.push(endpoint.reader);
-  if (readers.length === 0) return { metering: 'none', prometheusUrl: undefined };
-  const provider = new MeterProvider({ resource: await resource(settings), readers });
+  const provider = new MeterProvider({ resource: described, readers });
   otel!.metrics.setGlobalMeterProvider(provider);
   observeProcess(provider.getMeter(SCOPE));
   if (settings.gpus) observeGpus(provider.getMeter(SCOPE), settings.gpus);
-  own.push(provider);
+  own.push({ provider, unregister: () => otel!.metrics.disable() });
   return { metering: 'own', prometheusUrl: endpoint?.url };
 }
 
-async function setUpLogging(settings: Settings, own: Closable[]): Promise<Logger | undefined> {
+async function setUpLogging(settings: Settings, own: Own[]): Promise<Logger | undefined> {
   const { exporters, logLevel } = settings;
   if (logLevel === undefined || !exporters.includes('otlp')) return undefined;
   const { provider, logger } = await otlpLogger({ ...settings, logLevel }, await resource(settings));
-  own.push(provider);
+  own.push({ provider });
   return logger;
 }
 
@@ -259,11 +271,11 @@ function number(variables: Variables, name: string): number | undefined {
 }
 
 async function eachContained(
-  providers: readonly Closable[],
+  own: readonly Own[],
   faults: TelemetryFaults,
-  action: (provider: Closable) => Promise<void>,
+  action: (provider: Own['provider']) => Promise<void>,
 ): Promise<void> {
-  for (const provider of providers) {
+  for (const { provider } of own) {
     await action(provider).catch((error: unknown) => faults.record('export', error));
   }
 }

@@ -20,6 +20,7 @@ const ROOMS_BELOW = [
   'governance',
   'home',
   'package-root',
+  'node-version',
   'options',
   'errors',
 ] as const;
@@ -29,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   home: [],
   'package-root': ['errors'],
+  'node-version': ['package-root'],
   options: ['errors'],
   checkpoint: ['package-root', 'errors'],
   tokenizer: ['errors'],
@@ -40,7 +42,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   model: ['generation', 'engine', 'scoring', 'runtime', 'tokenizer', 'checkpoint', 'options', 'errors'],
   load: ['model', 'engine', 'runtime', 'graph', 'checkpoint', 'tokenizer', 'home', 'options', 'errors'],
   providers: ['model', 'generation', 'engine', 'options', 'errors'],
-  governance: ['providers', 'options', 'errors'],
+  governance: ['providers', 'node-version', 'options', 'errors'],
   telemetry: ['governance', 'options', 'errors'],
   index: [
     'load',

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Verifies and measures the CUDA path on this machine in under ten minutes, and writes bench/results/cuda-<gpu>.json.
-# Needs Node.js 20, this folder built (dist/, the addon, node_modules), ONNX Runtime's CUDA provider (`inhouse setup cuda`)
+# Needs Node.js 20.19, this folder built (dist/, the addon, node_modules), ONNX Runtime's CUDA provider (`inhouse setup cuda`)
 # and the CUDA libraries in LD_LIBRARY_PATH; python3 with torch and transformers for the comparison. It uses no network and
 # says what is missing. docs/cuda.md says how to read the result.
 # Usage: bench/gpu/verify.sh [--dry-run] [--parts environment,agreement,speed,engine,torch,contract,more-speed]
@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 if ! command -v node >/dev/null; then
-  echo "verify.sh: node is not on the PATH; Node.js 20.3 or later is needed." >&2
+  echo "verify.sh: node is not on the PATH; Node.js 20.19 or later is needed." >&2
   exit 1
 fi
 if [[ ! -f dist/bench/gpu/verify.js ]]; then

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, resolve } from 'node:path';
-import { CheckpointError } from '../errors.js';
+import { CheckpointError, InvalidInputError } from '../errors.js';
 import { EMBEDDED_MODEL, embeddedModelFolder } from './embedded.js';
 import type { DownloadOptions } from './hub.js';
 import { findModel, unknownModel } from './registry.js';
@@ -22,10 +22,16 @@ export interface ResolvedModel {
  * 3. an id or alias of the registry, letter case ignored;
  * 4. `organisation/name` on the Hugging Face hub.
  * @param options for downloads
- * @throws CheckpointError `INHOUSE_CHECKPOINT_UNREADABLE` for a path without a folder, `INHOUSE_MODEL_UNKNOWN` for
+ * @throws InvalidInputError for a name that is no string; CheckpointError `INHOUSE_CHECKPOINT_UNREADABLE` for a path without a folder, `INHOUSE_MODEL_UNKNOWN` for
  * anything else; and what {@link downloadModel} throws.
  */
 export async function resolveModel(name: string, options: DownloadOptions = {}): Promise<ResolvedModel> {
+  if (typeof name !== 'string') {
+    throw new InvalidInputError(
+      'INHOUSE_INVALID_OPTION',
+      `load: the model is ${name === null ? 'null' : typeof name}; it must be a string, such as 'embedded', 'gpt2' or a folder.`,
+    );
+  }
   if (name === EMBEDDED_MODEL) {
     return { id: name, folder: await existingFolder(embeddedModelFolder()), source: 'embedded' };
   }

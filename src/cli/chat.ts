@@ -39,6 +39,12 @@ async function chat(flags: ChatFlags): Promise<void> {
     process.exitCode = EXIT.interrupted;
     lines.close();
   };
+  const unread = new AbortController(); // nobody takes what is written any more
+  const onUnread = () => {
+    unread.abort();
+    reply?.abort();
+  };
+  process.stdout.once('error', onUnread);
   lines.on('SIGINT', onInterrupt); // a terminal in line editing sends no signal
   process.on('SIGINT', onInterrupt);
   try {
@@ -46,10 +52,13 @@ async function chat(flags: ChatFlags): Promise<void> {
       reply = new AbortController();
       return writeReply(model, prompt, sampling, reply.signal).finally(() => {
         reply = undefined;
+        unread.signal.throwIfAborted();
       });
     });
   } finally {
     lines.close();
+    process.stdin.destroy(); // input that nobody will read must not keep the process
+    process.stdout.off('error', onUnread);
     process.off('SIGINT', onInterrupt);
   }
 }

@@ -1,6 +1,7 @@
 // Everything `inhouse doctor` knows, as data, and what of it is a problem. It prints nothing.
 import { hubCacheFolder } from '../checkpoint/hub-cache.js';
 import { inhouseHome } from '../home.js';
+import { isOlderNode, oldestNode } from '../node-version.js';
 import { packageVersion } from './about.js';
 import { type CudaState, cudaAdvice, cudaState } from './cuda-state.js';
 import {
@@ -55,7 +56,6 @@ export interface DoctorReport extends DoctorFacts {
   readonly notes: readonly string[];
 }
 
-const LEAST_NODE_MAJOR = 20;
 const VARIABLES = [
   'INHOUSE_HOME',
   'HF_HOME',
@@ -98,8 +98,8 @@ async function collectFacts(): Promise<DoctorFacts> {
 
 export function problemsOf({ node, runtime, selfTest, caches }: DoctorFacts): readonly string[] {
   const problems: string[] = [];
-  if (Number.parseInt(node.version.slice(1), 10) < LEAST_NODE_MAJOR) {
-    problems.push(`Node.js ${node.version} is too old. Install Node.js ${LEAST_NODE_MAJOR} or later.`);
+  if (isOlderNode(node.version)) {
+    problems.push(`Node.js ${node.version} is too old. Install Node.js ${oldestNode()} or later.`);
   }
   if (runtime === null) {
     problems.push('onnxruntime-node is not installed. Install the dependencies again (npm install).');

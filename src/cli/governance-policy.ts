@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
+import type { GovernOptions } from '../governance/options.js';
 import type { Policy } from '../governance/policy.js';
 import { EXIT, usageError } from './failure.js';
 import { toNumber } from './flags.js';
-import { readConfig } from './governance-config.js';
+import { readGovernOptions } from './governance-config.js';
 import { table, writeLine } from './output.js';
 
 interface RegisterFlags {
@@ -64,7 +65,7 @@ export function addGovernancePolicy(governance: Command): void {
 
 async function register(name: string, flags: RegisterFlags): Promise<void> {
   const { PolicyEngine } = await import('../governance/policy.js');
-  const config = existsSync(flags.config) ? await readConfig(flags.config) : {};
+  const config = existsSync(flags.config) ? await readGovernOptions(flags.config) : {};
   const { type, description, disabled } = flags;
   const policy: Policy = {
     name,
@@ -77,14 +78,22 @@ async function register(name: string, flags: RegisterFlags): Promise<void> {
   new PolicyEngine().register(policy); // refuses what cannot be
   const others = (config.policies ?? []).filter((other) => other.name !== name);
   const policies = [...others, policy];
-  await writeFile(flags.config, `${JSON.stringify({ ...config, policies }, undefined, 2)}\n`);
+  await writeConfig(flags.config, { ...config, policies });
   await writeLine(flags.json ? JSON.stringify(policy) : `Policy ${name} is in ${flags.config}.`);
+}
+
+async function writeConfig(file: string, options: GovernOptions): Promise<void> {
+  try {
+    await writeFile(file, `${JSON.stringify(options, undefined, 2)}\n`);
+  } catch (error) {
+    throw usageError(`--config ${file} cannot be written: ${(error as Error).message}`);
+  }
 }
 
 async function check(flags: CheckFlags): Promise<void> {
   const { PolicyEngine, stops } = await import('../governance/policy.js');
   const engine = new PolicyEngine();
-  for (const policy of (await readConfig(flags.config)).policies ?? []) engine.register(policy);
+  for (const policy of (await readGovernOptions(flags.config)).policies ?? []) engine.register(policy);
   const decisions = engine.evaluate({
     attributes: { team: flags.team },
     model: flags.model,

@@ -1,10 +1,11 @@
 // `inhouse governance`: whether a set-up works, what is in force, what calls cost, what policies and budgets say.
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { packageVersion } from './about.js';
 import { EXIT, usageError } from './failure.js';
 import { addModelFlags, type ModelFlags, toNumber } from './flags.js';
-import { readConfig } from './governance-config.js';
+import { readConfig, readGovernOptions } from './governance-config.js';
 import { addGovernanceCost } from './governance-cost.js';
 import { addGovernancePolicy } from './governance-policy.js';
 import { openModel } from './open-model.js';
@@ -39,8 +40,8 @@ export function addGovernance(program: Command): void {
     .description('Print what is used of each budget.')
     .addOption(new Option('--ledger <folder>', 'folder of the ledger').makeOptionMandatory())
     .option('--config <file>', 'options of `govern` as JSON, with the budgets')
-    .option('--daily <usd>', 'limit of a day, without --config', toNumber)
-    .option('--monthly <usd>', 'limit of a month, without --config', toNumber)
+    .option('--daily <usd>', 'limit of a day, in place of the one of --config', toNumber)
+    .option('--monthly <usd>', 'limit of a month, in place of the one of --config', toNumber)
     .option('--json', 'print one JSON object')
     .action(budgetStatus);
 }
@@ -57,6 +58,7 @@ async function validate(flags: ModelFlags & JsonFlag & { readonly config?: strin
   );
   const model = 'model' in opened ? opened.model : undefined;
   try {
+    signal.throwIfAborted(); // Ctrl-C is no finding
     const result = await validateSetup({
       options,
       ...(model ? { provider: local(model) } : {}),
@@ -71,6 +73,7 @@ async function validate(flags: ModelFlags & JsonFlag & { readonly config?: strin
         },
       ],
     });
+    signal.throwIfAborted();
     await writeLine(flags.json ? JSON.stringify(result) : validationReport(result));
     if (!result.success) process.exitCode = EXIT.failure;
   } finally {
@@ -131,10 +134,17 @@ async function budgetStatus(flags: {
   const { FileLedger } = await import('../governance/ledger-file.js');
   const { budgetReport } = await import('../governance/budget-report.js');
   const { stub } = await import('../providers/stub.js');
-  const limits = { dailyBudgetLimit: flags.daily, monthlyBudgetLimit: flags.monthly };
-  const config = await readConfig(flags.config);
-  if (!existsSync(flags.ledger)) throw usageError(`There is no ledger in ${flags.ledger}.`);
-  const ledger = await FileLedger.open(flags.ledger);
+  const limits = {
+    ...(flags.daily !== undefined && { dailyBudgetLimit: flags.daily }),
+    ...(flags.monthly !== undefined && { monthlyBudgetLimit: flags.monthly }),
+  };
+  const config = await readGovernOptions(flags.config);
+  if (!existsSync(join(flags.ledger, 'CURRENT'))) {
+    throw usageError(
+      `There is no ledger in ${flags.ledger}; give the folder that a program opens with FileLedger.open.`,
+    );
+  }
+  const ledger = await FileLedger.open(flags.ledger, { onlyToRead: true });
   try {
     const governed = govern(stub(), { ...config, ...limits }); // without the ledger: this only reads
     governed.governance.budgets.restore(await ledger.load());

@@ -7,7 +7,7 @@ import { addBench } from './bench.js';
 import { addChat } from './chat.js';
 import { addCompare } from './compare.js';
 import { addDoctor } from './doctor.js';
-import { reportFailure } from './failure.js';
+import { EXIT, reportFailure } from './failure.js';
 import { addGenerate } from './generate.js';
 import { addGovernance } from './governance.js';
 import { addModels } from './models.js';
@@ -51,9 +51,11 @@ for (const add of [
 ])
   add(program);
 
-// A reader that has seen enough (`| head`) is no failure.
+// A reader that has seen enough (`| head`) is no failure; an output that takes nothing, such as a full disk, is the end.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code === 'EPIPE') return;
+  process.stderr.write(`inhouse: standard output cannot be written: ${error.message}\n`);
+  process.exit(EXIT.failure);
 });
 
 try {

@@ -11,6 +11,8 @@ import { eachOperationOnce, type Ledger, type LedgerEntry } from './ledger.js';
 
 export interface FileLedgerOptions {
   readonly clock?: Clock | undefined;
+  /** For who only loads: a ledger is not made where there is none, and what is old stays. Default false. */
+  readonly onlyToRead?: boolean | undefined;
   /** Told of what fails behind a request; the request itself never fails for it. */
   readonly onFault?: OnFault | undefined;
 }
@@ -36,6 +38,7 @@ type Database = ClassicLevel<string, readonly LedgerEntry[]>;
 export class FileLedger implements Ledger {
   readonly #database: Database;
   readonly #clock: Clock;
+  readonly #onlyToRead: boolean;
   readonly #listeners: OnFault[] = [];
   readonly #pending: LedgerEntry[] = [];
   /** The number of the first pending entry, once there is one. */
@@ -51,6 +54,7 @@ export class FileLedger implements Ledger {
     this.#database = database;
     this.#next = next;
     this.#clock = options.clock ?? systemClock;
+    this.#onlyToRead = options.onlyToRead ?? false;
     if (options.onFault) this.reportTo(options.onFault);
   }
 
@@ -62,7 +66,10 @@ export class FileLedger implements Ledger {
     await refuseHeadless(folder);
     // Here, so that only who keeps a ledger loads its native code.
     const { ClassicLevel } = await import('classic-level');
-    const database: Database = new ClassicLevel(folder, { valueEncoding: 'json' });
+    const database: Database = new ClassicLevel(folder, {
+      valueEncoding: 'json',
+      createIfMissing: !options.onlyToRead,
+    });
     try {
       await database.open();
       const [last] = await database.iterator({ reverse: true, limit: 1 }).all();
@@ -84,7 +91,7 @@ export class FileLedger implements Ledger {
     this.#writing ??= this.#write();
   }
 
-  /** Drops what is too old for any budget. @throws LedgerError */
+  /** Drops what is too old for any budget, from the disk too unless it was opened only to read. @throws LedgerError */
   async load(): Promise<readonly LedgerEntry[]> {
     await this.flush();
     const oldestMs = this.#clock.now() - KEEP_MS;
@@ -100,7 +107,7 @@ export class FileLedger implements Ledger {
         firstKept ??= key;
         for (const entry of batch) entries.push(entry);
       }
-      if (firstKept !== undefined) await this.#database.clear({ lt: firstKept });
+      if (firstKept !== undefined && !this.#onlyToRead) await this.#database.clear({ lt: firstKept });
     } catch (error) {
       throw ledgerError(this.#database.location, error);
     }

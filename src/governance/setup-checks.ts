@@ -1,8 +1,10 @@
 // The checks of a set-up that governance can make by itself: process, configuration, provider, prices.
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { InhouseError } from '../errors.js';
+import { isOlderNode, oldestNode } from '../node-version.js';
 import type { Provider } from '../providers/provider.js';
 import { checkGovernOptions, type GovernOptions } from './options.js';
+import { governanceParts } from './parts.js';
 import { PricingCatalogue } from './pricing/catalogue.js';
 import { otel } from './telemetry/api.js';
 import { redact } from './telemetry/redaction.js';
@@ -16,10 +18,11 @@ import type {
   SetupOptions,
 } from './validate.js';
 
-const OLDEST_NODE = 20;
 const FEW_CORES = 4;
 const LITTLE_MEMORY_BYTES = 8e9;
 const ATTRIBUTION_VARIABLES = ['GENOPS_TEAM', 'GENOPS_PROJECT', 'GENOPS_ENVIRONMENT'] as const;
+/** The parts of governance are made around a provider, and none of them asks it anything by being made. */
+const NOT_CALLED = { name: 'none' } as Provider;
 /** Names that say that their value is one. */
 const SECRET = /key|token|secret|password|credential|auth|private/i;
 const REDACTED = '[redacted]';
@@ -32,7 +35,7 @@ export function setupChecks({
   const always = [
     check('dependencies', 'Node.js', nodeVersion),
     check('dependencies', 'OpenTelemetry', telemetryPresence),
-    check('configuration', 'options', () => configuration(options)),
+    check('configuration', 'options', () => configuration(options, provider)),
     check('configuration', 'attribution', () => attribution(options, variables)),
     check('security', 'settings', () => insecureSettings(options, variables)),
     check('performance', 'machine', machine),
@@ -69,10 +72,12 @@ function issue(
 
 function nodeVersion(): SetupFinding {
   const { node } = process.versions;
-  const old = Number.parseInt(node, 10) < OLDEST_NODE;
-  const message = `Node.js ${node} is older than ${OLDEST_NODE}.`;
+  const message = `Node.js ${node} is older than ${oldestNode()}.`;
   return found(
-    [old && issue('dependencies', 'critical', 'NODE_TOO_OLD', message, 'Install a newer Node.js.')],
+    [
+      isOlderNode(node) &&
+        issue('dependencies', 'critical', 'NODE_TOO_OLD', message, 'Install a newer Node.js.'),
+    ],
     {
       node,
       platform: `${process.platform} ${process.arch}`,
@@ -89,11 +94,13 @@ function telemetryPresence(): SetupFinding {
   return found([!tracing && issue('dependencies', 'info', 'OTEL_NOT_CONFIGURED', message, fix)], { tracing });
 }
 
-/** The codes of GenOps for what users get wrong most. */
-function configuration(options: unknown): SetupFinding {
+/** Takes the options as `govern` would; what is nested in them is refused by the part that it is for. */
+function configuration(options: unknown, provider: Provider = NOT_CALLED): SetupFinding {
   const configurationFact = { configuration: withoutSecrets(options ?? {}) };
   try {
-    checkGovernOptions((options ?? {}) as GovernOptions);
+    const given = (options ?? {}) as GovernOptions;
+    checkGovernOptions(given);
+    governanceParts(provider, { ...given, ledger: undefined });
     return found([], configurationFact);
   } catch (error) {
     if (!(error instanceof InhouseError)) throw error;
@@ -102,6 +109,7 @@ function configuration(options: unknown): SetupFinding {
   }
 }
 
+/** The codes of GenOps for what users get wrong most. */
 function codeFor({ code, details }: InhouseError, options: unknown): string {
   const option = String(details.option ?? '');
   if (code === 'INHOUSE_UNKNOWN_OPTION') return 'UNKNOWN_OPTION';

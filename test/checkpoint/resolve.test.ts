@@ -41,6 +41,10 @@ describe('the name of a model', () => {
     });
   });
 
+  it.each([null, 5, {}, ['gpt2']])('must be a string: %j is refused', async (name) => {
+    await expect(resolveModel(name as never)).rejects.toMatchObject({ code: 'INHOUSE_INVALID_OPTION' });
+  });
+
   it('may be the path of a folder', async () => {
     expect(await resolveModel(folder)).toEqual({ id: basename(folder), folder, source: 'folder' });
   });

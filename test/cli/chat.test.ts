@@ -42,6 +42,14 @@ it('ends the reply at an interrupt and takes the next turn', async () => {
   expect(repliesOf(stdout)).toHaveLength(1);
 });
 
+it('ends when nobody reads any more, however many turns are waiting', async () => {
+  const process = start(['chat', '--max-tokens', '3']);
+  process.child.stdin.write('Good morning\n'.repeat(5000)); // and left open, as by a program that goes on writing
+  await process.seen(({ stdout }) => repliesOf(stdout).length > 1);
+  process.child.stdout.destroy();
+  expect((await process.ended).code).toBe(0);
+});
+
 it('leaves with code 130 at an interrupt while it waits for a turn', async () => {
   const process = start(['chat']);
   await process.seen(({ stderr }) => stderr.includes('/exit'));

@@ -43,7 +43,7 @@ it('ends with code 1 and says what to do where the artefact cache cannot be writ
 
 const HEALTHY: DoctorFacts = {
   version: '1.0.0',
-  node: { version: 'v20.0.0', platform: 'linux', arch: 'x64' },
+  node: { version: 'v20.19.0', platform: 'linux', arch: 'x64' },
   runtime: { version: '1.0.0', folder: '/runtime', file: '/runtime/library', problem: null },
   addon: { inUse: true, detail: '/addon', quantizedProducts: 'ONNX Runtime' },
   providers: [{ name: 'cpu', bundled: true, loads: true, reason: null }],
@@ -68,8 +68,8 @@ describe('what is a problem', () => {
   it.each<{ what: string; broken: Partial<DoctorFacts>; says: RegExp }>([
     {
       what: 'an old Node.js',
-      broken: { node: { version: 'v18.19.0', platform: 'linux', arch: 'x64' } },
-      says: /v18\.19\.0 is too old/,
+      broken: { node: { version: 'v20.18.3', platform: 'linux', arch: 'x64' } },
+      says: /v20\.18\.3 is too old\. Install Node\.js 20\.19 or later/,
     },
     { what: 'no ONNX Runtime', broken: { runtime: null }, says: /not installed.*npm install/ },
     {

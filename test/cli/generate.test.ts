@@ -1,8 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
 import type { GenerationResult } from '#inhouse/generation.js';
-import { cliSandbox } from './cli-process.js';
+import { cliSandbox, MAIN } from './cli-process.js';
 
-const { run, start } = cliSandbox();
+const { run, start, environment } = cliSandbox();
 const PROMPT = 'It was a dark night';
 
 it('writes the same text whether streamed or as JSON, from an argument or from standard input', async () => {
@@ -48,6 +52,18 @@ it('prints several choices one after another, ended by any of the stop texts', a
 });
 
 const ENDLESS = ['generate', PROMPT, '--max-tokens', '100000', '--context-overflow', 'slide', '--seed', '3'];
+
+it.runIf(existsSync('/dev/full'))('fails with one line where its output cannot be written', async () => {
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(globalThis.process.execPath, [MAIN, 'generate', PROMPT, '--max-tokens', '3'], {
+    env: environment,
+    stdio: ['ignore', full, 'pipe'],
+  });
+  closeSync(full);
+  const [stderr, [code]] = await Promise.all([text(child.stderr!), once(child, 'close')]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^inhouse: standard output cannot be written: ENOSPC[^\n]*\n$/);
+});
 
 it('ends with what there is and exit code 130 when it is interrupted', async () => {
   const process = start(ENDLESS);

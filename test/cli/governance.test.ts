@@ -1,13 +1,31 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { BudgetStatus } from '#inhouse/governance/budget-report.js';
 import { govern } from '#inhouse/governance/governed-provider.js';
 import { FileLedger } from '#inhouse/governance/ledger-file.js';
 import type { SetupValidation } from '#inhouse/governance/validate.js';
 import { stub } from '#inhouse/providers/stub.js';
 import { cliSandbox } from './cli-process.js';
 
-const { run, folder } = cliSandbox();
+const { run, start, folder } = cliSandbox();
+
+/** A hub that takes a request and never answers. */
+async function silentHub() {
+  const server = createServer();
+  const asked = once(server, 'request');
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
 const json = async (...args: string[]) => {
   const { code, stdout, stderr } = await run(['governance', ...args, '--json']);
   return { code, stderr, value: stdout === '' ? undefined : JSON.parse(stdout) };
@@ -41,6 +59,14 @@ describe('inhouse governance validate', () => {
     expect((value as SetupValidation).issues).toContainEqual(
       expect.objectContaining({ code, level: 'error' }),
     );
+  });
+
+  it('an interrupt ends with 130, while the model loads too, and reports nothing', async () => {
+    const hub = await silentHub();
+    const process = start(['governance', 'validate', '--model', 'gpt2'], { HF_ENDPOINT: hub.url });
+    await hub.asked;
+    process.child.kill('SIGINT');
+    expect(await process.ended).toMatchObject({ code: 130, stdout: '' });
   });
 
   it('C-97: weights that are missing are a finding', async () => {
@@ -117,6 +143,49 @@ describe('inhouse governance policy', () => {
       expect([code, readFileSync(file, 'utf8')]).toEqual([2, '{}']);
     },
   );
+
+  it('a file that cannot be written is a usage error', async () => {
+    const args = ['policy', 'register', 'cost_limit', '--config', join(folder, 'nowhere', 'x.json')];
+    const { code, stderr } = await json(...args);
+    expect(code).toBe(2);
+    expect(JSON.parse(stderr).error.message).toMatch(/^--config .* cannot be written: ENOENT/);
+  });
+});
+
+describe('inhouse governance --config', () => {
+  const commands: readonly (readonly string[])[] = [
+    ['policy', 'register', 'cost_limit'],
+    ['policy', 'check'],
+    ['budget', 'status', '--ledger', '.'],
+  ];
+  const messageOf = async (...args: string[]) => {
+    const { code, stderr } = await json(...args);
+    return [code, JSON.parse(stderr).error.message];
+  };
+
+  it.each(['null', '"s"', '[1]', '{"policies":{}}', '{"policies":[null]}', '{"policies":[{"name":"x"}]}'])(
+    'that holds %s is a usage error of that flag',
+    async (content) => {
+      const file = config('wrong.json', content);
+      for (const command of commands) {
+        const said = await messageOf(...command, '--config', file);
+        expect([command, ...said]).toEqual([command, 2, expect.stringContaining(`--config ${file}`)]);
+      }
+      expect(readFileSync(file, 'utf8')).toBe(content);
+    },
+  );
+
+  it('that is not there is a usage error of that flag', async () => {
+    const file = join(folder, 'absent.json');
+    for (const command of [['validate'], ['policy', 'check'], ['budget', 'status', '--ledger', '.']]) {
+      const said = await messageOf(...command, '--config', file);
+      expect([command, ...said]).toEqual([
+        command,
+        2,
+        expect.stringMatching(/^--config .*absent\.json cannot be read/),
+      ]);
+    }
+  });
 });
 
 describe('inhouse governance status and budget', () => {
@@ -149,7 +218,26 @@ describe('inhouse governance status and budget', () => {
   });
 
   it('C-99: a ledger that is not there is a usage error', async () => {
-    const { code } = await run(['governance', 'budget', 'status', '--ledger', join(folder, 'nowhere')]);
-    expect(code).toBe(2);
+    const empty = mkdtempSync(join(folder, 'empty-'));
+    for (const place of [join(folder, 'nowhere'), empty]) {
+      const { code, stderr } = await run(['governance', 'budget', 'status', '--ledger', place]);
+      expect(code).toBe(2);
+      expect(stderr).toContain(`There is no ledger in ${place}; give the folder`);
+    }
+    expect(readdirSync(empty)).toEqual([]);
+  });
+
+  it('limits are those of --config, each but where a flag says otherwise', async () => {
+    const place = join(folder, 'limited');
+    await (await FileLedger.open(place)).close();
+    const file = config('limits.json', { dailyBudgetLimit: 2, monthlyBudgetLimit: 30 });
+    const limits = async (...flags: string[]) => {
+      const { value } = await json('budget', 'status', '--ledger', place, '--config', file, ...flags);
+      return Object.fromEntries(
+        (value as BudgetStatus).budgets[0]!.periods.map(({ period, limitUsd }) => [period, limitUsd]),
+      );
+    };
+    expect(await limits()).toEqual({ daily: 2, monthly: 30 });
+    expect(await limits('--daily', '1')).toEqual({ daily: 1, monthly: 30 });
   });
 });

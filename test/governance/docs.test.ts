@@ -1,4 +1,4 @@
-// The first example of docs/governance.md is run as it stands.
+// What the pages about governance and telemetry show and name: the first example runs as it stands, and all can be read.
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -7,23 +7,42 @@ import { expect, it } from 'vitest';
 import { govern } from '#inhouse/governance/governed-provider.js';
 import { GENOPS_METRICS } from '#inhouse/governance/telemetry/metric-names.js';
 import { GENOPS } from '#inhouse/governance/telemetry/names.js';
+import * as everything from '#inhouse/index.js';
 import { stub } from '#inhouse/providers/stub.js';
+import * as telemetry from '#inhouse/telemetry.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 it('the first example of the page does what it says', async () => {
   const page = readFileSync(`${root}docs/governance.md`, 'utf8');
-  // A runtime without `await using` keeps the model open to the end.
-  const code = /```js\n(.*?)```/s.exec(page)![1]!.replace('await using', 'const');
-  const ending = '\nawait model.dispose();';
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    ['--input-type=module', '--eval', code + ending],
-    { cwd: root },
-  );
+  const code = /```js\n(.*?)```/s.exec(page)![1]!;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code], {
+    cwd: root,
+  });
   expect(stdout).toContain('ALLOWED');
   expect(stdout).toContain('INHOUSE_BUDGET_EXCEEDED BUDGET_RESERVATION_FAILED');
   expect(stdout).toMatch(/\{ acme: \d\.\d+e-7 \}/);
+});
+
+it.each(['README.md', 'docs/governance.md', 'docs/telemetry.md'])(
+  'the examples of %s are JavaScript of the oldest Node.js there may be',
+  async (name) => {
+    const examples = [...readFileSync(root + name, 'utf8').matchAll(/```js\n(.*?)```/gs)];
+    expect(examples.length).toBeGreaterThan(0);
+    for (const [, code] of examples) {
+      const checked = promisify(execFile)(process.execPath, ['--input-type=module', '--check']);
+      checked.child.stdin!.end(code);
+      await checked;
+    }
+  },
+);
+
+it('what docs/telemetry.md names to be called is exported', () => {
+  const page = readFileSync(`${root}docs/telemetry.md`, 'utf8');
+  const named = [...page.matchAll(/`(\w+)\(/g)].map(([, name]) => name!);
+  expect(named).toEqual(expect.arrayContaining(['checkCompliance', 'recordCostSummary', 'track']));
+  const exported = { ...everything, ...telemetry };
+  expect(named.filter((name) => !(name in exported))).toEqual([]);
 });
 
 it('G-41: the guide for a system that is slow has its seven checks, of what there is to look at', async () => {

@@ -287,6 +287,22 @@ it('waits until the disk has each batch, not only the operating system', async (
   expect(put.mock.calls.map((given) => given[2])).toEqual([{ sync: true }]);
 });
 
+it('opened only to read, it makes no folder and keeps on disk what is old', async () => {
+  await expect(open({ onlyToRead: true })).rejects.toBeInstanceOf(LedgerError);
+  const clock = new FakeClock();
+  const first = await open({ clock });
+  first.append(cost('old', 1, clock.now()));
+  await first.flush();
+  clock.advance(63 * 24 * 3_600_000);
+  first.append(cost('new', 1, clock.now()));
+  await first.close();
+  const reader = await open({ clock, onlyToRead: true });
+  expect(idsOf(await reader.load())).toEqual(['new']);
+  await reader.close();
+  const earlier = await open({ clock: new FakeClock() });
+  expect(idsOf(await earlier.load())).toEqual(['old', 'new']);
+});
+
 it('makes its folder, and leaves it to the next one', async () => {
   expect(existsSync(folder)).toBe(false);
   await (await open()).close();

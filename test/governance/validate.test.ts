@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { govern } from '#inhouse/governance/governed-provider.js';
 import {
   isSetupValid,
   type SetupCheck,
@@ -73,6 +74,29 @@ describe('validateSetup', () => {
     const { hasCriticalIssues, errors } = await validateSetup({ provider });
     expect(hasCriticalIssues).toBe(true);
     expect(errors.join()).toContain('no route');
+  });
+
+  it.each<object>([
+    { policies: [{ name: 'cost_limit', conditions: { maxCosts: 1 } }] },
+    { policies: [{ name: 'x' }] },
+    { budgets: [{ scope: 'nope' }] },
+    { admission: { maxConcurrent: -1 } },
+    { attributes: { team: {} } },
+  ])('C-97: what govern() refuses is an error: %j', async (options) => {
+    expect(() => govern(stub(), options)).toThrow();
+    for (const setup of [{ options }, { options, provider: stub() }]) {
+      const { success, issues } = await validateSetup(setup);
+      expect(success).toBe(false);
+      expect(issues).toContainEqual(expect.objectContaining({ category: 'configuration', level: 'error' }));
+    }
+  });
+
+  it('C-97: a ledger is not touched', async () => {
+    const touched = () => {
+      throw new Error('touched');
+    };
+    const ledger = { append: touched, load: touched, flush: touched, close: touched };
+    expect(await isSetupValid({ options: { ledger, dailyBudgetLimit: 1 } })).toBe(true);
   });
 
   it('C-97: what is insecure is said', async () => {

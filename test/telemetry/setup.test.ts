@@ -1,4 +1,5 @@
 import { context, metrics, trace } from '@opentelemetry/api';
+import { LoggerProvider } from '@opentelemetry/sdk-logs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { InvalidInputError } from '#inhouse/errors.js';
 import type { CallMeasurement } from '#inhouse/governance/telemetry/distributions.js';
@@ -160,6 +161,36 @@ describe('setupTelemetry', () => {
     const refused = setupTelemetry({ exporters: ['prometheus'], prometheus: { port } });
     await expect(refused).rejects.toThrow(`cannot listen on 127.0.0.1:${port}`);
     await expect(refused).rejects.toBeInstanceOf(InvalidInputError);
+  });
+
+  it('a set-up that fails leaves nothing behind: the next one is as the first', async () => {
+    const { url } = await collecting();
+    const taken = Number(new URL(url).port);
+    const options = { exporters: ['console', 'prometheus'] } as const;
+    vi.spyOn(console, 'dir').mockImplementation(() => {});
+    await expect(setUp({ ...options, prometheus: { port: taken } })).rejects.toThrow('cannot listen');
+    const telemetry = await setUp({ ...options, prometheus: { port: await freePort() } });
+    expect(telemetry).toMatchObject({ tracing: 'own', metering: 'own' });
+    expect((await fetch(telemetry.prometheusUrl!)).status).toBe(200);
+  });
+
+  it('a set-up whose last part fails gives the port back', async () => {
+    const prometheus = { port: await freePort() };
+    const { url } = await collecting();
+    const options = {
+      exporters: ['otlp', 'prometheus'],
+      otlpEndpoint: url,
+      prometheus,
+      logLevel: 'info',
+    } as const;
+    const broken = vi.spyOn(LoggerProvider.prototype, 'getLogger').mockImplementation(() => {
+      throw new Error('no logs here');
+    });
+    await expect(setUp(options)).rejects.toThrow('no logs here');
+    broken.mockRestore();
+    const telemetry = await setUp(options);
+    expect(telemetry).toMatchObject({ tracing: 'own', metering: 'own' });
+    expect((await fetch(telemetry.prometheusUrl!)).status).toBe(200);
   });
 
   it('C-106: every panel of the dashboards finds its series', async () => {
