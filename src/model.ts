@@ -212,9 +212,8 @@ export class Model implements AsyncDisposable {
     return this.dispose();
   }
 
-  /** For work that waits for its turn: a copy, since the caller may have changed its array by then. */
   #encode(text: Prompt, { allowSpecialTokens = false }: TokenizeOptions): readonly number[] {
-    return encodePrompt(this.#context, text, allowSpecialTokens).slice();
+    return encodePrompt(this.#context, text, allowSpecialTokens);
   }
 }
 
