@@ -22,8 +22,8 @@ export interface ResolvedModel {
  * 3. an id or alias of the registry, letter case ignored;
  * 4. `organisation/name` on the Hugging Face hub.
  * @param options for downloads
- * @throws InvalidInputError for a name that is no string; CheckpointError `INHOUSE_CHECKPOINT_UNREADABLE` for a path without a folder, `INHOUSE_MODEL_UNKNOWN` for
- * anything else; and what {@link downloadModel} throws.
+ * @throws InvalidInputError for a name that is no string; CheckpointError `INHOUSE_CHECKPOINT_UNREADABLE` for a path
+ * without a folder, `INHOUSE_MODEL_UNKNOWN` for anything else; and what {@link downloadModel} throws.
  */
 export async function resolveModel(name: string, options: DownloadOptions = {}): Promise<ResolvedModel> {
   if (typeof name !== 'string') {

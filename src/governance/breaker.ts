@@ -22,7 +22,10 @@ export interface BreakerStatus {
   readonly openMs: number;
 }
 
-/** Call `before`, then exactly one of `success`, `failure` and `release` with the ticket. All are O(1) and look at no other call. */
+/**
+ * Call `before`, then exactly one of `success`, `failure` and `release` with the ticket. All are O(1) and look at no
+ * other call.
+ */
 export class CircuitBreaker {
   readonly #threshold: number;
   readonly #openMs: number;
