@@ -16,8 +16,10 @@ export function checkOptions(caller: string, given: unknown, rules: Readonly<Rec
       `${caller}: options must be an object, not ${show(given)}.`,
     );
   }
-  for (const name of Object.keys(given)) {
-    const value = (given as Readonly<Record<string, unknown>>)[name];
+  const options = given as Readonly<Record<string, unknown>>;
+  for (const name in options) {
+    if (!Object.hasOwn(options, name)) continue;
+    const value = options[name];
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
     if (!rule) {
       throw new InvalidInputError(

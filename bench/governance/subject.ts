@@ -1,7 +1,12 @@
 // What the benchmarks put under governance: a stub that answers at once, with as much or as little around it as a
 // measurement wants, and an OpenTelemetry SDK whose exporter only counts.
 import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
-import { BatchSpanProcessor, NodeTracerProvider, type SpanExporter } from '@opentelemetry/sdk-trace-node';
+import {
+  BatchSpanProcessor,
+  NodeTracerProvider,
+  type ReadableSpan,
+  type SpanExporter,
+} from '@opentelemetry/sdk-trace-node';
 import type { AttributeInput } from '../../src/governance/attributes.js';
 import { govern } from '../../src/governance/governed-provider.js';
 import type { GovernOptions } from '../../src/governance/options.js';
@@ -43,15 +48,19 @@ export interface Counting {
   readonly meterProvider: MeterProvider;
   /** Spans exported so far, after those under way have been. */
   exported(): Promise<number>;
+  /** That was exported last. */
+  lastSpan(): ReadableSpan | undefined;
   shutdown(): Promise<void>;
 }
 
 /** @param exportMs what each export of a batch takes */
 export function countingSdk(exportMs = 0): Counting {
   let exported = 0;
+  let last: ReadableSpan | undefined;
   const exporter: SpanExporter = {
     export(spans, done) {
       exported += spans.length;
+      last = spans.at(-1);
       if (exportMs > 0) setTimeout(done, exportMs, { code: 0 }).unref();
       else done({ code: 0 });
     },
@@ -68,6 +77,7 @@ export function countingSdk(exportMs = 0): Counting {
       await tracerProvider.forceFlush();
       return exported;
     },
+    lastSpan: () => last,
     async shutdown() {
       await tracerProvider.shutdown();
       await meterProvider.shutdown();

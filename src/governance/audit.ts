@@ -33,12 +33,19 @@ export interface AuditOptions {
   readonly onFault?: OnFault | undefined;
 }
 
+/** A record as it is kept: most are never read, so it is made one when it is. */
+interface Entry {
+  readonly decision: AuditDecision;
+  readonly sequence: number;
+  readonly timeMs: number;
+}
+
 export class AuditTrail {
   readonly #clock: Clock;
   readonly #keep: number;
   readonly #sink: ((record: AuditRecord) => unknown) | undefined;
   readonly #onFault: OnFault;
-  readonly #records: AuditRecord[] = [];
+  readonly #entries: Entry[] = [];
   #sequence = 0;
 
   constructor(clock: Clock, options: AuditOptions = {}) {
@@ -50,30 +57,23 @@ export class AuditTrail {
 
   /** The latest records, oldest first. */
   get records(): readonly AuditRecord[] {
-    return this.#records.slice(-this.#keep);
+    return this.#entries.slice(-this.#keep).map(recordOf);
   }
 
-  record(decision: AuditDecision): AuditRecord {
+  /** `decision` must not change any more. */
+  record(decision: AuditDecision): void {
     this.#sequence++;
-    const { requestId, result, reasonCode, actor, inputsHash, beforeUsd, afterUsd } = decision;
-    const time = new Date(this.#clock.now()).toISOString();
-    const record = Object.freeze({
-      requestId,
-      result,
-      reasonCode,
-      actor,
-      inputsHash,
-      beforeUsd,
-      afterUsd,
-      sequence: this.#sequence,
-      time,
-    });
-    this.#records.push(record);
+    const entry = { decision, sequence: this.#sequence, timeMs: this.#clock.now() };
+    this.#entries.push(entry);
     // Dropping in bulk keeps a call cheap.
-    if (this.#records.length >= 2 * this.#keep) this.#records.splice(0, this.#keep);
-    tell(this.#sink, record, 'audit sink', this.#onFault);
-    return record;
+    if (this.#entries.length >= 2 * this.#keep) this.#entries.splice(0, this.#keep);
+    if (this.#sink) tell(this.#sink, recordOf(entry), 'audit sink', this.#onFault);
   }
+}
+
+/** Frozen: who reads it, or a sink, must not be able to change what others read. */
+function recordOf({ decision, sequence, timeMs }: Entry): AuditRecord {
+  return Object.freeze({ ...decision, sequence, time: new Date(timeMs).toISOString() });
 }
 
 /** SHA-256 in hexadecimal of a request's JSON. */

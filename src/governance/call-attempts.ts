@@ -44,19 +44,27 @@ export class CallAttempts {
   async ask<Result extends Completion | Embedding>(number: number, serve: Attempt<Result>): Promise<Result> {
     const { admission, breaker, watch } = this.#parts;
     const call = this.#call;
-    const { costs, span } = call;
+    const { costs, span, times } = call;
     const { signal, timeoutMs } = call.providerOptions;
     const left = this.#readerLeft;
     if (this.#slot === undefined && !left?.aborted) {
       const slot = admission.enter(signal, left);
-      this.#slot = slot instanceof Promise ? await this.#queued(slot) : slot;
+      if (slot instanceof Promise) {
+        this.#slot = await this.#queued(slot);
+        times.pass();
+      } else {
+        this.#slot = slot;
+      }
     }
     if (left?.aborted) return serve(call);
+    if (number > 1) times.pass();
     this.count++;
     costs.beginAttempt();
     const work = () => watch.within(timeoutMs, serve(call));
     try {
-      const result = costs.requireCounts(await (span ? span.run(work) : work()));
+      const answer = await (span ? span.run(work) : work());
+      times.pass();
+      const result = costs.requireCounts(answer);
       if (this.#ticket !== undefined) {
         if (isUnanswered(result)) breaker?.release(this.#ticket);
         else breaker?.success(this.#ticket);
@@ -64,6 +72,7 @@ export class CallAttempts {
       span?.attempt({ number, waitMs: this.#waitMs });
       return result;
     } catch (error) {
+      times.pass();
       this.giveUp?.();
       if (this.#ticket !== undefined) breaker?.failure(error, this.#ticket);
       span?.attempt({ number, waitMs: this.#waitMs, error });

@@ -11,6 +11,7 @@ import type {
 } from '../providers/provider.js';
 import { dearest, estimateAt } from './call-estimate.js';
 import type { GovernedRequest } from './call-facts.js';
+import type { CallTimes } from './call-times.js';
 import type { GovernanceParts } from './parts.js';
 import type { Cost, CostEstimate, CostType, PricedOperation } from './pricing/cost.js';
 import type { DeviceSeconds } from './pricing/infrastructure.js';
@@ -41,6 +42,7 @@ export class CallCosts {
   readonly #parts: GovernanceParts;
   readonly #operation: PricedOperation;
   readonly #request: GovernedRequest;
+  readonly #times: CallTimes;
   #estimate: CostEstimate | undefined;
   /** Undefined where the provider serves itself. */
   #targets: readonly PricedTarget[] | undefined;
@@ -55,10 +57,16 @@ export class CallCosts {
   #answerTokens = 0;
   #attemptStartedMs = 0;
 
-  constructor(parts: GovernanceParts, operation: PricedOperation, request: GovernedRequest) {
+  constructor(
+    parts: GovernanceParts,
+    operation: PricedOperation,
+    request: GovernedRequest,
+    times: CallTimes,
+  ) {
     this.#parts = parts;
     this.#operation = operation;
     this.#request = request;
+    this.#times = times;
     this.#provider = parts.provider;
     this.#model = request.model;
   }
@@ -109,7 +117,7 @@ export class CallCosts {
   beginAttempt(): void {
     this.hasAnswered = false;
     this.#answerTokens = 0;
-    this.#attemptStartedMs = this.#parts.clock.monotonic();
+    this.#attemptStartedMs = this.#times.elapsedMs;
   }
 
   /** Counts a piece of a streamed answer; returns what the call has cost with it. */
@@ -218,7 +226,7 @@ export class CallCosts {
   }
 
   #attemptMs(): number {
-    return Math.max(0, this.#parts.clock.monotonic() - this.#attemptStartedMs);
+    return this.#times.elapsedMs - this.#attemptStartedMs;
   }
 
   /** Providers do not tell which device worked. */

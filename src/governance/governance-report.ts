@@ -47,11 +47,11 @@ export const ALLOWED: PolicyDecision = Object.freeze({
 });
 
 export function gravest(decisions: readonly PolicyDecision[]): PolicyDecision {
-  let worst = ALLOWED;
-  for (const decision of decisions) {
-    if (GRAVITY.indexOf(decision.result) > GRAVITY.indexOf(worst.result)) worst = decision;
-  }
-  return worst;
+  return decisions.reduce(graver, ALLOWED);
+}
+
+function graver(one: PolicyDecision, other: PolicyDecision): PolicyDecision {
+  return GRAVITY.indexOf(other.result) > GRAVITY.indexOf(one.result) ? other : one;
 }
 
 const failures = new WeakMap<object, GovernanceReport>();

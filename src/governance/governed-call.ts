@@ -18,6 +18,7 @@ import {
   PRICED_AS,
   scopesOf,
 } from './call-facts.js';
+import { CallTimes } from './call-times.js';
 import { type GovernanceReport, rememberFailure } from './governance-report.js';
 import type { CostEntry } from './ledger.js';
 import { operationId } from './operation-id.js';
@@ -44,6 +45,7 @@ export class GovernedCall implements DecidedCall {
   readonly span: OperationSpan | undefined;
   /** What the provider is told. */
   readonly providerOptions: CallOptions & { readonly timeoutMs: number };
+  readonly times: CallTimes;
   readonly decisions: CallDecisions;
   readonly attempts: CallAttempts;
   readonly #operationId: string;
@@ -51,8 +53,6 @@ export class GovernedCall implements DecidedCall {
   readonly #operation: Operation;
   readonly #sessionId: string | undefined;
   readonly #scopes: BudgetScopes;
-  readonly #startMs: number;
-  readonly #startedMs: number;
 
   #reservation: Reservation | undefined;
 
@@ -68,8 +68,7 @@ export class GovernedCall implements DecidedCall {
     this.#parts = parts;
     this.#operation = operationOf(method, request);
     this.request = request;
-    this.#startMs = clock.now();
-    this.#startedMs = clock.monotonic();
+    this.times = new CallTimes(clock);
     this.#operationId = operationId();
     this.requestId = options?.requestId ?? this.#operationId;
     this.#sessionId = options?.sessionId;
@@ -83,7 +82,7 @@ export class GovernedCall implements DecidedCall {
       tenant: options?.tenant ?? customer,
       onTarget: provider.targets && this.#listener(options?.onTarget),
     };
-    this.span = parts.recorder.start({
+    const begun = {
       operation: this.#operation,
       provider: provider.name,
       kind: provider.kind,
@@ -92,8 +91,9 @@ export class GovernedCall implements DecidedCall {
       stream: method === 'stream',
       requestId: this.requestId,
       sessionId: this.#sessionId,
-    });
-    this.costs = new CallCosts(parts, PRICED_AS[this.#operation], request);
+    };
+    this.span = parts.recorder.start(begun, this.times);
+    this.costs = new CallCosts(parts, PRICED_AS[this.#operation], request, this.times);
     this.decisions = new CallDecisions(parts, this);
     this.attempts = new CallAttempts(parts, this, readerLeft);
   }
@@ -126,6 +126,7 @@ export class GovernedCall implements DecidedCall {
 
   /** Counts a chunk; returns what the call has cost with it. */
   noteChunk(chunk: CompletionChunk): number {
+    this.times.pass();
     return this.costs.addChunk(chunk);
   }
 
@@ -150,6 +151,7 @@ export class GovernedCall implements DecidedCall {
   /** Whatever it was: what the call held is settled or given back, and everybody is told. Never throws. */
   fail(error: unknown): void {
     const { budgets, log } = this.#parts;
+    this.times.pass(); // such as in the queue
     this.decisions.ensureOne();
     if (this.attempts.count > 0) {
       const usage = { promptTokens: 0, completionTokens: 0, totalTokens: 0 };
@@ -181,7 +183,7 @@ export class GovernedCall implements DecidedCall {
       operation: PRICED_AS[this.#operation],
       promptTokens: costs.lostPromptTokens + usage.promptTokens,
       completionTokens: costs.lostCompletionTokens + usage.completionTokens,
-      durationMs: this.#elapsedMs(),
+      durationMs: this.times.elapsedMs,
       success: result !== undefined,
       scopes: this.#scopes,
     };
@@ -213,8 +215,8 @@ export class GovernedCall implements DecidedCall {
         infrastructureUsd: this.costs.infrastructureUsd(cost),
       },
       attempts: this.attempts.count,
-      startMs: this.#startMs,
-      durationMs: this.#elapsedMs(),
+      startMs: this.times.startMs,
+      durationMs: this.times.elapsedMs,
       queueMs: this.attempts.queueMs,
     };
   }
@@ -227,10 +229,6 @@ export class GovernedCall implements DecidedCall {
     };
   }
 
-  #elapsedMs(): number {
-    return this.#parts.clock.monotonic() - this.#startedMs;
-  }
-
   #finish(costUsd: number, result: Completion | Embedding | undefined, error: unknown): void {
     const { alerts, budgets, metrics, provider } = this.#parts;
     this.attempts.end();
@@ -240,7 +238,7 @@ export class GovernedCall implements DecidedCall {
       kind: provider.kind,
       model: this.request.model,
       team: this.#scopes.team ?? 'default',
-      durationMs: this.#elapsedMs(),
+      durationMs: this.times.elapsedMs,
       timings: result?.timings,
       usage: result?.usage,
       costUsd,
@@ -250,7 +248,7 @@ export class GovernedCall implements DecidedCall {
     alerts?.record({
       requestId: this.requestId,
       costUsd,
-      durationMs: this.#elapsedMs(),
+      durationMs: this.times.elapsedMs,
       failed: error !== undefined,
       budgetUtilization: budgets.utilization,
     });

@@ -65,6 +65,9 @@ export class PolicyEngine {
   readonly #clock: Clock;
   readonly #types = new Map(BUILT_IN_EVALUATORS);
   readonly #entries = new Map<string, Entry>();
+  #inOrder: readonly Entry[] = [];
+  /** The decisions on almost every call, made once. */
+  #allAllowed: readonly PolicyDecision[] = [];
   #readOutput = false;
 
   constructor(clock: Clock = systemClock) {
@@ -72,11 +75,11 @@ export class PolicyEngine {
   }
 
   get policies(): readonly Policy[] {
-    return Array.from(this.#entries.values(), ({ policy }) => policy);
+    return this.#inOrder.map(({ policy }) => policy);
   }
 
   get isEmpty(): boolean {
-    return this.#entries.size === 0;
+    return this.#inOrder.length === 0;
   }
 
   /** Whether any policy reads outputs. */
@@ -108,31 +111,19 @@ export class PolicyEngine {
       evaluator: factory(conditions, name, this.#clock),
       allowed: Object.freeze(enabled ? allow(name) : allow(name, 'Policy disabled')),
     });
-    this.#readOutput = [...this.#entries.values()].some(({ evaluator }) => evaluator.after !== undefined);
+    this.#inOrder = [...this.#entries.values()];
+    this.#allAllowed = Object.freeze(this.#inOrder.map(({ allowed }) => allowed));
+    this.#readOutput = this.#inOrder.some(({ evaluator }) => evaluator.after !== undefined);
   }
 
   /** The decision of every policy, in order; enforces none. Counts the call in the limits on calls that allow it. */
   evaluate(input: PolicyInput): readonly PolicyDecision[] {
-    const decisions: PolicyDecision[] = [];
-    this.observe(input, (decision) => decisions.push(decision));
-    return decisions;
+    return this.#decisions(input, () => false);
   }
 
-  /** As `evaluate`, for who wants to be told each decision. */
-  observe(input: PolicyInput, tell: (decision: PolicyDecision) => void): void {
-    for (const entry of this.#entries.values()) tell(decide(entry, input, true));
-  }
-
-  /**
-   * Decides in order, tells `observe` each decision, and stops at the first that does not let the call through.
-   * @throws PolicyViolationError `INHOUSE_POLICY_BLOCKED`, `_MODEL_DENIED` or `_RATE_LIMITED`
-   */
-  enforce(input: PolicyInput, observe?: (decision: PolicyDecision) => void): void {
-    for (const entry of this.#entries.values()) {
-      const decision = decide(entry, input, true);
-      observe?.(decision);
-      if (stops(decision)) throw violation(decision);
-    }
+  /** As `evaluate`, up to the first decision that does not let the call through. */
+  evaluateUntilStopped(input: PolicyInput): readonly PolicyDecision[] {
+    return this.#decisions(input, stops);
   }
 
   /** What one policy would decide. Counts nothing. A policy that does not exist allows. */
@@ -144,10 +135,24 @@ export class PolicyEngine {
   /** The decisions of the policies that also read the output; empty where none does. */
   evaluateOutput(input: PolicyInput, output: string): readonly PolicyDecision[] {
     const decisions: PolicyDecision[] = [];
-    for (const entry of this.#entries.values()) {
+    for (const entry of this.#inOrder) {
       if (entry.evaluator.after && isEnabled(entry)) decisions.push(decideOutput(entry, input, output));
     }
     return decisions;
+  }
+
+  #decisions(input: PolicyInput, isLast: (decision: PolicyDecision) => boolean): readonly PolicyDecision[] {
+    const entries = this.#inOrder;
+    const allAllowed = this.#allAllowed;
+    let decisions: PolicyDecision[] | undefined; // from the first on that is not what it almost always is
+    for (let index = 0; index < entries.length; index++) {
+      const entry = entries[index]!;
+      const decision = decide(entry, input, true);
+      if (decision !== entry.allowed) decisions ??= allAllowed.slice(0, index);
+      decisions?.push(decision);
+      if (isLast(decision)) break;
+    }
+    return decisions ?? allAllowed;
   }
 }
 

@@ -936,6 +936,34 @@ describe('what a governed call tells', () => {
     expect(attributes['genops.gpt2.performance.tokens_per_second']).toBeGreaterThan(0);
   });
 
+  it('whatever tells how long a call took says the same, with its failed attempt and the wait after it', async () => {
+    const meter = metering();
+    let asked = 0;
+    const setup = bench(
+      { meterProvider: meter.provider },
+      {
+        fault: () => {
+          setup.clock.advance(40);
+          return asked++ === 0 ? crash : undefined;
+        },
+      },
+    );
+    const { governance } = await setup.governed.complete(REQUEST);
+    const wholeMs = 40 + setup.waits[0]! + 40;
+    expect(governance).toMatchObject({ attempts: 2, durationMs: wholeMs });
+    const { attributes, startTime, endTime, events } = setup.trace.only();
+    const sinceStart = ([seconds, nanoseconds]: readonly [number, number]) =>
+      (seconds - startTime[0]) * 1000 + (nanoseconds - startTime[1]) / 1e6;
+    expect(attributes['genops.gpt2.performance.latency_ms']).toBe(wholeMs);
+    expect(sinceStart(endTime)).toBe(wholeMs);
+    const attempts = events.filter(({ name }) => name === 'genops.attempt');
+    expect(attempts.map(({ time }) => sinceStart(time))).toEqual([40, wholeMs]);
+    const entries = await setup.governed.governance.ledger.load();
+    expect(entries.find(({ type }) => type === 'cost')).toMatchObject({ durationMs: wholeMs });
+    const [duration] = (await meter.read()).get('genops_operation_duration_seconds')!;
+    expect(duration!.sum).toBe(wholeMs / 1000);
+  });
+
   it('C-19: metrics count every call, refused ones and failures too', async () => {
     const meter = metering();
     const { governed } = bench(

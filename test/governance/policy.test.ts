@@ -6,6 +6,7 @@ import {
   type PolicyDecision,
   PolicyEngine,
   type PolicyResult,
+  violation,
 } from '#inhouse/governance/policy.js';
 import type { PolicyInput } from '#inhouse/governance/policy-evaluators.js';
 import { FakeClock } from '../support/fake-clock.js';
@@ -129,6 +130,19 @@ describe('policy engine', () => {
     expect(resultOf({ name: 'content_filter' }, { content: 'anything' }).result).toBe('ALLOWED');
   });
 
+  it('C-35: content_filter takes its patterns as they are written, in any alphabet', () => {
+    const found = (pattern: string, content: string) =>
+      resultOf({ name: 'content_filter', conditions: { blockedPatterns: [pattern] } }, { content }).result;
+    for (const pattern of ['a.b', '(x|y)', '[a-z]*', '\\d+$', '^{2}', 'a/b', '\u{1f600}', 'a-b #&,']) {
+      expect(found(pattern, `before ${pattern.toUpperCase()} after`), pattern).toBe('BLOCKED');
+    }
+    expect(found('a.b', 'axb')).toBe('ALLOWED');
+    expect(found('\\d', '7')).toBe('ALLOWED');
+    expect(found('ΟΔΟΣ', 'η οδος')).toBe('BLOCKED');
+    expect(found('key', '\u212aEY')).toBe('BLOCKED'); // the sign of kelvin, a K to the reader
+    expect(found('secret', '\ud800secret')).toBe('BLOCKED');
+  });
+
   it('C-35: content_filter reads the output where it is told to', () => {
     const conditions = { blockedPatterns: ['secret'] };
     const silent = engineWith({ name: 'content_filter', conditions });
@@ -158,38 +172,38 @@ describe('policy engine', () => {
     expect(resultOf(model('gpt2-xl'))).toMatchObject({ result: 'BLOCKED', reasonCode: 'POLICY_DENY_MODEL' });
   });
 
-  it('C-37: policies are enforced in listed order, each observed, up to the first that stops the call', () => {
+  it('C-37: policies decide in listed order, up to the first that stops the call where they are enforced', () => {
     const engine = engineWith(
       { name: 'warn', type: 'cost_limit', enforcement: 'warning', conditions: { maxCost: 1 } },
       { name: 'deny', type: 'model_access', conditions: { allowedModels: ['gpt2-xl'] } },
       { name: 'never', type: 'team_access', conditions: { allowedTeams: ['ads'] } },
     );
-    const observed: string[] = [];
-    let caught: unknown;
-    try {
-      engine.enforce({ ...CALL, costUsd: 2 }, ({ policy, result }) => observed.push(`${policy} ${result}`));
-    } catch (error) {
-      caught = error;
-    }
-    expect(observed).toEqual(['warn WARNING', 'deny BLOCKED']);
-    expect(caught).toBeInstanceOf(PolicyViolationError);
-    expect(caught).toMatchObject({
+    const shown = (decisions: readonly PolicyDecision[]) =>
+      decisions.map(({ policy, result }) => `${policy} ${result}`);
+    const decisions = engine.evaluateUntilStopped({ ...CALL, costUsd: 2 });
+    expect(shown(decisions)).toEqual(['warn WARNING', 'deny BLOCKED']);
+    const error = violation(decisions.at(-1)!);
+    expect(error).toBeInstanceOf(PolicyViolationError);
+    expect(error).toMatchObject({
       code: 'INHOUSE_POLICY_MODEL_DENIED',
       status: 400,
       message: 'Policy "deny" stops the call: Model "gpt2" is not allowed; allowed: gpt2-xl.',
       details: { policy: 'deny', reasonCode: 'POLICY_DENY_MODEL', metadata: { actual: 'gpt2' } },
     });
-    const all = engine.evaluate({ ...CALL, costUsd: 2 }).map(({ policy, result }) => `${policy} ${result}`);
-    expect(all).toEqual(['warn WARNING', 'deny BLOCKED', 'never BLOCKED']);
+    const all = engine.evaluate({ ...CALL, costUsd: 2 });
+    expect(shown(all)).toEqual(['warn WARNING', 'deny BLOCKED', 'never BLOCKED']);
   });
 
   it('a limit on requests is an error that may be tried again, whatever its level', () => {
     for (const enforcement of ['BLOCKED', 'RATE_LIMITED'] as const) {
       const engine = engineWith({ name: 'rate_limit', enforcement, conditions: { maxRequests: 1 } });
-      engine.enforce(CALL);
-      expect(() => engine.enforce(CALL)).toThrow(
-        expect.objectContaining({ code: 'INHOUSE_POLICY_RATE_LIMITED', status: 429, retryable: true }),
-      );
+      const [[first], [second]] = [engine.evaluateUntilStopped(CALL), engine.evaluateUntilStopped(CALL)];
+      expect(first?.result).toBe('ALLOWED');
+      expect(violation(second!)).toMatchObject({
+        code: 'INHOUSE_POLICY_RATE_LIMITED',
+        status: 429,
+        retryable: true,
+      });
     }
   });
 

@@ -1,6 +1,6 @@
 // The span of one governed call while it runs: each step of the pipeline leaves its event and attributes here.
 // No method throws; what fails is counted.
-import type { Span } from '@opentelemetry/api';
+import type { Context, Span } from '@opentelemetry/api';
 import {
   type Completion,
   type Embedding,
@@ -12,6 +12,7 @@ import {
 } from '../../providers/provider.js';
 import type { BudgetAlert } from '../budget.js';
 import { budgetName } from '../budget-definition.js';
+import type { CallTimes } from '../call-times.js';
 import type { PolicyDecision } from '../policy.js';
 import { otel } from './api.js';
 import { type ContentCapture, inputMessages, outputMessages } from './content.js';
@@ -19,7 +20,6 @@ import type { TelemetryFaults } from './faults.js';
 import { CURRENCY, DECISIONS, EVENT, GEN_AI, GENOPS, type ProviderKeys } from './names.js';
 import { errorText, errorType, redact } from './redaction.js';
 import type { SpanAttributes } from './request-attributes.js';
-import type { SpanTimes } from './span-times.js';
 import type { ServiceLevel } from './spans.js';
 
 /** What spans of one kind have in common. */
@@ -57,9 +57,11 @@ export interface Reconciliation {
 
 export class OperationSpan {
   readonly #span: Span;
+  /** In which it was started. */
+  readonly #context: Context;
   readonly #request: GenerationRequest | EmbedRequest;
   readonly #facts: SpanFacts;
-  readonly #times: SpanTimes;
+  readonly #times: CallTimes;
   /** Index in DECISIONS of the gravest decision so far; -1 before the first. */
   #gravest = -1;
   /** Who served it: behind a router, another than was called. */
@@ -67,8 +69,15 @@ export class OperationSpan {
   #failure: string | undefined;
   #ended = false;
 
-  constructor(span: Span, request: GenerationRequest | EmbedRequest, facts: SpanFacts, times: SpanTimes) {
+  constructor(
+    span: Span,
+    context: Context,
+    request: GenerationRequest | EmbedRequest,
+    facts: SpanFacts,
+    times: CallTimes,
+  ) {
     this.#span = span;
+    this.#context = context;
     this.#request = request;
     this.#facts = facts;
     this.#times = times;
@@ -77,8 +86,7 @@ export class OperationSpan {
 
   /** Makes this span the parent of what happens inside `work`. */
   run<T>(work: () => T): T {
-    this.#times.pass();
-    return otel!.context.with(otel!.trace.setSpan(otel!.context.active(), this.#span), work);
+    return otel!.context.with(otel!.trace.setSpan(this.#context, this.#span), work);
   }
 
   /** Each decision is an event; the gravest becomes the span's own. */
@@ -195,7 +203,6 @@ export class OperationSpan {
 
   /** Why the call fails: type and redacted message, never the error itself, whose text and stack may hold anything. */
   error(error: unknown): void {
-    this.#times.pass(); // such as in the queue
     const type = errorType(error);
     this.#failure = errorText(error);
     this.#set(GEN_AI.errorType, type);
@@ -209,7 +216,6 @@ export class OperationSpan {
     if (this.#ended) return;
     this.#ended = true;
     this.#latency(this.#times.elapsedMs);
-    this.#times.pass();
     try {
       this.#span.setStatus(
         this.#failure === undefined

@@ -3,6 +3,7 @@
 import type { Context, Span, Tracer, TracerProvider } from '@opentelemetry/api';
 import type { EmbedRequest, GenerationRequest } from '../../providers/provider.js';
 import type { Attributes } from '../attributes.js';
+import { CallTimes } from '../call-times.js';
 import { type Clock, systemClock } from '../clock.js';
 import { otel } from './api.js';
 import type { ContentCapture } from './content.js';
@@ -15,7 +16,6 @@ import {
   OPERATION_TYPE,
   type Operation,
   PROVIDER_OPERATION_TYPE,
-  type ProviderKeys,
   providerKeys,
   SCOPE,
   SPEC_VERSION,
@@ -25,7 +25,6 @@ import {
 import { OperationSpan, type SpanFacts } from './operation-span.js';
 import { describeRequest, type SpanAttributes } from './request-attributes.js';
 import { type ParentSpan, TelemetrySampler } from './sampling.js';
-import { SpanTimes } from './span-times.js';
 
 /** A governed call, before anything was decided about it. */
 export interface OperationStart {
@@ -62,16 +61,22 @@ export interface SpanOptions {
 }
 
 export interface Recorder {
-  /** Undefined where there is nothing to record on: not sampled, or no OpenTelemetry SDK. */
-  start(operation: OperationStart): OperationSpan | undefined;
+  /**
+   * Undefined where there is nothing to record on: not sampled, or no OpenTelemetry SDK. `times` are the call's, which
+   * begins now where none are given.
+   */
+  start(operation: OperationStart, times?: CallTimes): OperationSpan | undefined;
 }
 
 /** What all spans of one provider and kind of operation have in common. */
 interface SpanKind extends SpanFacts {
   readonly name: string;
   readonly attributes: SpanAttributes;
-  /** `attributes` and the model of the call before, which is that of most calls. */
-  first: SpanAttributes;
+  /**
+   * What the GenAI conventions want a sampler to see, with the model of the call before, which is that of most calls. No
+   * more: the SDK copies it twice more than what is set once the span is there.
+   */
+  atStart: SpanAttributes;
 }
 
 /** For `telemetryEnabled: false`. */
@@ -86,6 +91,9 @@ export class SpanRecorder implements Recorder {
   readonly #faults: TelemetryFaults;
   readonly #given: TracerProvider | undefined;
   readonly #kinds = new Map<string, Map<Operation, SpanKind>>();
+  /** Whose tracer it is. */
+  #registered: TracerProvider | undefined;
+  #tracer: Tracer | undefined;
 
   constructor(options: SpanOptions = {}) {
     this.#sampler = options.sampler ?? new TelemetrySampler();
@@ -97,18 +105,28 @@ export class SpanRecorder implements Recorder {
     this.#given = options.tracerProvider;
   }
 
-  start(operation: OperationStart): OperationSpan | undefined {
+  start(operation: OperationStart, times?: CallTimes): OperationSpan | undefined {
     if (otel === undefined) return undefined;
     try {
-      const tracer = activeTracer(this.#given);
+      const tracer = this.#activeTracer();
       if (tracer === undefined) return undefined;
       const context = otel.context.active();
       if (!this.#sampler.shouldSample(this.#parent(context))) return undefined;
-      return this.#open(tracer, context, operation);
+      return this.#open(tracer, context, operation, times ?? new CallTimes(this.#clock));
     } catch (error) {
       this.#faults.record('span', error);
       return undefined;
     }
+  }
+
+  /** Kept, because a provider looks its tracers up by a text that it makes anew each time. */
+  #activeTracer(): Tracer | undefined {
+    const provider = this.#given ?? otel!.trace.getTracerProvider();
+    const registered = provider instanceof otel!.ProxyTracerProvider ? provider.getDelegate() : provider;
+    if (registered === this.#registered) return this.#tracer;
+    this.#registered = registered;
+    this.#tracer = activeTracer(this.#given);
+    return this.#tracer;
   }
 
   #parent(context: Context): ParentSpan | undefined {
@@ -117,20 +135,23 @@ export class SpanRecorder implements Recorder {
     return parent && { traceId: parent.traceId, sampled: (parent.traceFlags & 1) === 1 };
   }
 
-  #open(tracer: Tracer, context: Context, start: OperationStart): OperationSpan | undefined {
+  #open(
+    tracer: Tracer,
+    context: Context,
+    start: OperationStart,
+    times: CallTimes,
+  ): OperationSpan | undefined {
     const { request } = start;
     const facts = this.#kindOf(start);
     const kind = start.kind === 'local' ? otel!.SpanKind.INTERNAL : otel!.SpanKind.CLIENT;
-    // What a sampler may want to see; the SDK copies it twice more than what is set once the span is there.
-    if (facts.first[GEN_AI.requestModel] !== request.model) {
-      facts.first = { ...facts.attributes, [GEN_AI.requestModel]: request.model };
+    if (facts.atStart[GEN_AI.requestModel] !== request.model) {
+      facts.atStart = { ...facts.atStart, [GEN_AI.requestModel]: request.model };
     }
-    const times = new SpanTimes(this.#clock);
-    const options = { kind, attributes: facts.first, startTime: times.start };
+    const options = { kind, attributes: facts.atStart, startTime: times.now };
     const span = tracer.startSpan(facts.name, options, context);
     if (!span.isRecording()) return undefined; // the SDK's own sampler
-    const operation = new OperationSpan(span, request, facts, times);
-    this.#describe(span, start, facts.keys, times);
+    const operation = new OperationSpan(span, context, request, facts, times);
+    this.#describe(span, start, facts, times);
     return operation;
   }
 
@@ -146,13 +167,11 @@ export class SpanRecorder implements Recorder {
       [GENOPS.operation.name]: name,
       [GENOPS.operation.type]: OPERATION_TYPE[operation],
       [keys.operationType]: PROVIDER_OPERATION_TYPE[operation],
-      [GEN_AI.operation]: GEN_AI_OPERATION[operation],
-      [GEN_AI.provider]: provider,
     };
     const kind = {
       name,
       attributes,
-      first: attributes,
+      atStart: { [GEN_AI.operation]: GEN_AI_OPERATION[operation], [GEN_AI.provider]: provider },
       provider,
       keys,
       content: this.#content,
@@ -164,14 +183,15 @@ export class SpanRecorder implements Recorder {
   }
 
   /** One by one: an object of them all would be made only to be copied. */
-  #describe(span: Span, start: OperationStart, keys: ProviderKeys, { startMs }: SpanTimes): void {
+  #describe(span: Span, start: OperationStart, kind: SpanKind, { startMs }: CallTimes): void {
     const { attributes, request, requestId, sessionId } = start;
     try {
+      for (const key in kind.attributes) span.setAttribute(key, kind.attributes[key]!);
       for (const key in attributes) {
         span.setAttribute(attributeKey(key), attributes[key] as SpanAttributes[string]);
       }
       span.setAttribute(GENOPS.timestamp, Math.floor(startMs / 1000));
-      span.setAttribute(keys.model, request.model);
+      span.setAttribute(kind.keys.model, request.model);
       if (requestId !== undefined) span.setAttribute(GENOPS.requestId, requestId);
       if (sessionId !== undefined) {
         span.setAttribute(GENOPS.sessionId, sessionId);

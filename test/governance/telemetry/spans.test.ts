@@ -64,18 +64,18 @@ describe('the span of a governed call', () => {
     expect(only().status.code).toBe(SpanStatusCode.OK);
   });
 
-  it('has the times of the clock of governance: one for what happens in one go, another after each wait', () => {
-    const { recorder, only, clock } = recording();
+  it('has the times of its call: one for what happens in one go, another after each wait', () => {
+    const { begin, only, clock } = recording();
     const startMs = Date.UTC(2026, 1, 3, 4, 5, 6, 789);
     clock.setNow(startMs);
-    const span = recorder.start(start)!;
+    const { span, wait } = begin();
     span.policyEvaluated(allowed);
     span.policyEvaluated(blocked);
-    span.run(() => clock.advance(1500.25));
+    wait(1500.25);
     succeed(span);
-    clock.advance(300); // such as for a further attempt's place in the queue
+    wait(300);
     span.error(new Error('given up'));
-    clock.advance(50);
+    wait(50);
     span.end();
     const { startTime, endTime, events } = only();
     const ms = ([seconds, nanoseconds]: readonly [number, number]) =>
@@ -130,9 +130,9 @@ describe('the span of a governed call', () => {
   });
 
   it('C-17: speaks as the Anyscale adapter does, with its own slug', () => {
-    const { recorder, only, clock } = recording();
-    const span = recorder.start({ ...start, operation: 'chat', request: { model: 'gpt2', messages: [] } })!;
-    clock.advance(75);
+    const { begin, only } = recording();
+    const { span, wait } = begin({ ...start, operation: 'chat', request: { model: 'gpt2', messages: [] } });
+    wait(75);
     succeed(span);
     span.end();
     expect(only().name).toBe('gpt2.completion.create');
@@ -271,9 +271,9 @@ describe('the span of a governed call', () => {
     [75, true],
     [75.1, true],
   ])('C-26: a target of %d ms on a call of 75 ms is met: %s', (latencyTargetMs, met) => {
-    const { recorder, only, clock } = recording({ serviceLevel: { tier: 'gold', latencyTargetMs } });
-    const span = recorder.start(start)!;
-    clock.advance(75);
+    const { begin, only } = recording({ serviceLevel: { tier: 'gold', latencyTargetMs } });
+    const { span, wait } = begin();
+    wait(75);
     span.end();
     expect(only().attributes).toMatchObject({
       'genops.sla.tier': 'gold',

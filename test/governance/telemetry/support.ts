@@ -1,5 +1,6 @@
 // One governed call as the pipeline would put it on a span and measure it, for tests of what leaves then.
 import { attributesFrom } from '#inhouse/governance/attributes.js';
+import { CallTimes } from '#inhouse/governance/call-times.js';
 import type { PolicyDecision } from '#inhouse/governance/policy.js';
 import type { CallMeasurement } from '#inhouse/governance/telemetry/distributions.js';
 import { type OperationStart, type SpanOptions, SpanRecorder } from '#inhouse/governance/telemetry/spans.js';
@@ -53,7 +54,16 @@ export function recording(options: SpanOptions = {}) {
   const trace = tracing();
   const clock = new FakeClock();
   const recorder = new SpanRecorder({ clock, tracerProvider: trace.provider, ...options });
-  return { ...trace, clock, recorder };
+  /** A span, and how its call waits for something. */
+  const begin = (operation = start) => {
+    const times = new CallTimes(clock);
+    const wait = (ms: number) => {
+      clock.advance(ms);
+      times.pass();
+    };
+    return { span: recorder.start(operation, times)!, wait };
+  };
+  return { ...trace, clock, recorder, begin };
 }
 
 /** The steps of a call that goes well, up to but not including `end`. */
