@@ -14,6 +14,7 @@ import { TagValidator } from '../../src/governance/validation.js';
 import type { Provider } from '../../src/providers/provider.js';
 import type { Benchmark } from './benchmark.js';
 import { distribution } from './distribution.js';
+import { keepingNothing } from './keeping-nothing.js';
 import { judged, type Row } from './row.js';
 import {
   ADVISORY,
@@ -32,6 +33,9 @@ const ACCEPTABLE_US = 1000;
 const AT_ONCE = 10;
 const STRESS_PER_SECOND = { atLeast: 10_000 };
 const STRESS_ACCEPTABLE = { atLeast: 1000 };
+const OVER_BARE =
+  'Processor time over that of the bare call; what of it is the OpenTelemetry SDK is in the rows below.';
+const OWN = 'As above, with an SDK that keeps nothing of what it is told.';
 /** Modes are held to an order up to the noise of a measurement. */
 const NO_LESS = 0.95;
 
@@ -51,10 +55,15 @@ async function modes(samples: number): Promise<Row[]> {
     govern(instantStub(), everythingOn(mode, sdk)),
   );
   const dark = govern(instantStub(), { ...everythingOn('enforced', sdk), telemetryEnabled: false });
+  const [ownEnforced, ownStrict] = (['enforced', 'strict'] as const).map((mode) =>
+    govern(instantStub(), everythingOn(mode, keepingNothing)),
+  );
   const times = await timeInTurns(samples, BATCH, {
     bare: () => bare.chat(REQUEST),
     plain: () => plain.chat(REQUEST),
     dark: () => dark.chat(REQUEST),
+    ownEnforced: () => ownEnforced!.chat(REQUEST),
+    ownStrict: () => ownStrict!.chat(REQUEST),
     advisory: () => advisory!.chat(REQUEST),
     enforced: () => enforced!.chat(REQUEST),
     strict: () => strict!.chat(REQUEST),
@@ -73,14 +82,14 @@ async function modes(samples: number): Promise<Row[]> {
   const mean = (name: keyof typeof times) => distribution(times[name]).mean;
   const median = (name: keyof typeof times) => distribution(times[name]).median;
   const facts = { id: 'C-45', plane: 'G' } as const;
-  const added = (name: keyof typeof times, label: string, atMost: number) =>
+  const added = (name: keyof typeof times, label: string, atMost: number, reason = OVER_BARE) =>
     judged({
       ...facts,
       name: `added per call, ${label}`,
       ours: mean(name) - mean('bare'),
       unit: 'µs',
       target: { atMost },
-      reason: 'Processor time over that of the bare call.',
+      reason,
     });
   const order = (slower: keyof typeof times, faster: keyof typeof times, label: string) =>
     judged({
@@ -97,6 +106,8 @@ async function modes(samples: number): Promise<Row[]> {
     added('advisory', 'advisory with everything on', 50),
     added('enforced', 'enforced with everything on', 50),
     added('strict', 'strict with everything on', 50),
+    added('ownEnforced', "of that, governance's own, enforced", 50, OWN),
+    added('ownStrict', "of that, governance's own, strict", 50, OWN),
     judged({
       ...facts,
       name: 'added per call, enforced with everything on, and what is done after the call',

@@ -134,8 +134,8 @@ export class OperationSpan {
 
   /** What the provider answered. */
   response(result: Completion | Embedding): void {
+    if (result.provider !== this.#provider) this.#set(GEN_AI.provider, result.provider);
     this.#provider = result.provider;
-    this.#set(GEN_AI.provider, result.provider);
     this.#set(GEN_AI.responseModel, result.model);
     this.tokens(result.usage);
     this.#timings(result.timings, result.usage);
