@@ -1,7 +1,6 @@
 // Budgets of everything, a provider, a team, a project or a customer: reserve before the work, settle after it.
 // Pure memory: no I/O, no timer. Between looking at a budget and holding its money nothing else can run, so calls in
 // parallel never share the last cent. What a mode makes of a denial (warn or refuse) is the pipeline's.
-import { BudgetExceededError } from '../errors.js';
 import { invalidOption } from '../options.js';
 import { type Budget, BudgetBook } from './budget-book.js';
 import {
@@ -10,12 +9,13 @@ import {
   type BudgetScopes,
   budgetName,
 } from './budget-definition.js';
+import { type BudgetDenial, type BudgetPlace, denialOf } from './budget-denial.js';
 import { type BudgetStatus, periodStatus } from './budget-report.js';
 import type { BudgetWindow, Period } from './budget-window.js';
 import { type OnFault, tell } from './callbacks.js';
 import type { Clock } from './clock.js';
 import type { Ledger, LedgerEntry, WindowEntry } from './ledger.js';
-import { exceeds, reaches, requireUsd, showUsd, UsdSum } from './usd.js';
+import { requireUsd, UsdSum } from './usd.js';
 
 export interface BudgetOptions {
   readonly budgets: readonly BudgetDefinition[];
@@ -29,30 +29,12 @@ export interface BudgetOptions {
   readonly ledger?: Ledger | undefined;
 }
 
-interface BudgetPlace {
-  readonly scope: BudgetScope;
-  readonly value: string | undefined;
-  readonly period: Period;
-}
-
 export interface BudgetAlert extends BudgetPlace {
   /** The fraction that was reached. */
   readonly threshold: number;
   readonly usagePercent: number;
   readonly usedUsd: number;
   readonly limitUsd: number;
-}
-
-/** Why a budget has no room. */
-export interface BudgetDenial extends BudgetPlace {
-  readonly granted: false;
-  /** EXCEEDED: it is used up (in strict mode, nearly). RESERVATION_FAILED: this operation may not fit. */
-  readonly reasonCode: 'BUDGET_EXCEEDED' | 'BUDGET_RESERVATION_FAILED';
-  readonly reason: string;
-  readonly limitUsd: number;
-  readonly usedUsd: number;
-  readonly heldUsd: number;
-  readonly operationUsd: number;
 }
 
 /** Money held in every budget that a call touches, until it is settled or released. */
@@ -213,15 +195,7 @@ export class BudgetManager {
 
   #denial(budgets: readonly Budget[], amountUsd: number, strictAt: number): BudgetDenial | undefined {
     this.#roll(budgets);
-    for (const budget of budgets) {
-      for (const window of budget.windows) {
-        const usedUp = reaches(window.usedUsd, window.limitUsd * strictAt);
-        if (usedUp || exceeds(window.usedUsd + window.heldUsd + amountUsd, window.limitUsd)) {
-          return denialOf(budget, window, amountUsd, usedUp);
-        }
-      }
-    }
-    return undefined;
+    return denialOf(budgets, amountUsd, strictAt);
   }
 
   #letGo(held: Held): void {
@@ -287,35 +261,6 @@ export class BudgetManager {
       }
     }
   }
-}
-
-/** The error of a denial, where the mode refuses the call. */
-export function budgetExceeded(denial: BudgetDenial): BudgetExceededError {
-  return new BudgetExceededError('INHOUSE_BUDGET_EXCEEDED', denial.reason, { details: { ...denial } });
-}
-
-function denialOf(budget: Budget, window: BudgetWindow, operationUsd: number, usedUp: boolean): BudgetDenial {
-  const { scope, value } = budget;
-  const { period, limitUsd, usedUsd, heldUsd } = window;
-  const projected = showUsd(usedUsd + heldUsd + operationUsd);
-  const facts = `used ${showUsd(usedUsd)}, reserved ${showUsd(heldUsd)}, this operation ${showUsd(operationUsd)}`;
-  const reason = usedUp
-    ? `The ${period} budget of ${budgetName(scope, value)} is used up: limit ${showUsd(limitUsd)}, ${facts}.`
-    : `The ${period} budget of ${budgetName(scope, value)} would be exceeded: projected ${projected}, ` +
-      `limit ${showUsd(limitUsd)}, ${facts}.`;
-  const reasonCode = usedUp ? 'BUDGET_EXCEEDED' : 'BUDGET_RESERVATION_FAILED';
-  return {
-    granted: false,
-    reasonCode,
-    reason,
-    scope,
-    value,
-    period,
-    limitUsd,
-    usedUsd,
-    heldUsd,
-    operationUsd,
-  };
 }
 
 function checkedThresholds(thresholds: readonly number[]): readonly number[] {

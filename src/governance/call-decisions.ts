@@ -2,7 +2,7 @@
 import { InvalidInputError } from '../errors.js';
 import type { Completion, Embedding } from '../providers/provider.js';
 import type { Attributes } from './attributes.js';
-import type { BudgetDenial } from './budget.js';
+import type { BudgetDenial } from './budget-denial.js';
 import type { CallCosts } from './call-costs.js';
 import { contentOf, type GovernedRequest } from './call-facts.js';
 import { ALLOWED, gravest } from './governance-report.js';

@@ -4,8 +4,9 @@
 import type { CallOptions, Completion, CompletionChunk, Embedding } from '../providers/provider.js';
 import type { Attributes } from './attributes.js';
 import { hashInputs } from './audit.js';
-import { budgetExceeded, type Reservation } from './budget.js';
+import type { Reservation } from './budget.js';
 import type { BudgetScopes } from './budget-definition.js';
+import { budgetExceeded } from './budget-denial.js';
 import { CallAttempts } from './call-attempts.js';
 import { CallCosts } from './call-costs.js';
 import { CallDecisions, type DecidedCall, type GovernanceMode } from './call-decisions.js';

@@ -2,13 +2,9 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BudgetExceededError, InvalidInputError } from '#inhouse/errors.js';
-import {
-  type BudgetAlert,
-  BudgetManager,
-  type BudgetOptions,
-  budgetExceeded,
-} from '#inhouse/governance/budget.js';
+import { type BudgetAlert, BudgetManager, type BudgetOptions } from '#inhouse/governance/budget.js';
 import type { BudgetDefinition } from '#inhouse/governance/budget-definition.js';
+import { budgetExceeded } from '#inhouse/governance/budget-denial.js';
 import { budgetReport } from '#inhouse/governance/budget-report.js';
 import { PERIOD_MS, PERIODS, type Period } from '#inhouse/governance/budget-window.js';
 import { MemoryLedger } from '#inhouse/governance/ledger.js';
