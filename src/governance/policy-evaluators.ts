@@ -115,10 +115,12 @@ const contentFilter: PolicyEvaluatorFactory = (conditions, name) => {
     blockedPatterns?: readonly string[];
     checkOutput?: boolean;
   }>(name, conditions, { blockedPatterns: texts, checkOutput: rule.boolean });
-  const any = inAnyCase(blockedPatterns);
+  // Not a regular expression of them all: one of some thousands takes seconds for a page of text.
+  const patterns = blockedPatterns.map((pattern) => pattern.toLowerCase());
   const find = (text: string, where: string): PolicyFinding | undefined => {
-    if (blockedPatterns.length === 0 || !any.test(text)) return undefined;
-    const index = blockedPatterns.findIndex((pattern) => inAnyCase([pattern]).test(text));
+    const lower = text.toLowerCase();
+    const index = patterns.findIndex((pattern) => lower.includes(pattern));
+    if (index < 0) return undefined;
     // Which pattern, not what it says: the decision leaves the process, the content must not.
     return {
       reasonCode: 'POLICY_DENY_CONTENT',
@@ -127,7 +129,7 @@ const contentFilter: PolicyEvaluatorFactory = (conditions, name) => {
     };
   };
   const before = (input: PolicyInput) => {
-    return blockedPatterns.length === 0 ? undefined : find(settled(input.content) ?? '', 'prompt');
+    return patterns.length === 0 ? undefined : find(settled(input.content) ?? '', 'prompt');
   };
   return checkOutput ? { before, after: (_input, output) => find(output, 'output') } : { before };
 };
@@ -178,11 +180,6 @@ function allowList(
       return { reasonCode, reason: `${what} "${name}" is not allowed`, metadata: { actual: name } };
     },
   };
-}
-
-/** Finds any of the texts whatever its case, in one pass and without a copy of what it is searched in. */
-function inAnyCase(texts: readonly string[]): RegExp {
-  return new RegExp(texts.map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'), 'iu');
 }
 
 /** The times of the last `size` requests, a ring: exact at any moment, with nothing to sweep. */
