@@ -7,70 +7,52 @@ import type { Clock } from './clock.js';
 const GRACE_MS = 1000;
 const PERIOD_MS = 500;
 
-class Watched {
+/** An attempt under way. */
+export class WatchedAttempt<T> {
+  /** Settles as the attempt does, or with TimeoutError `INHOUSE_TIMEOUT` a second or two after its limit. */
+  readonly answer: Promise<T>;
   /** In the list of those under way; -1 when it is not there any more. */
   index = -1;
+  #reject!: (error: TimeoutError) => void;
 
   constructor(
+    attempt: Promise<T>,
     readonly timeoutMs: number,
     readonly dueMs: number,
-    readonly reject: (error: TimeoutError) => void,
-  ) {}
+  ) {
+    this.answer = new Promise((resolve, reject) => {
+      this.#reject = reject;
+      attempt.then(resolve, reject);
+    });
+  }
 
   giveUp(): void {
     const { timeoutMs } = this;
     const message = `No answer within ${timeoutMs} ms.`;
-    this.reject(new TimeoutError('INHOUSE_TIMEOUT', message, { details: { timeoutMs } }));
+    this.#reject(new TimeoutError('INHOUSE_TIMEOUT', message, { details: { timeoutMs } }));
   }
 }
 
 export class AttemptWatch {
   readonly #clock: Clock;
   /** In no order. Not a set, which makes itself anew after every few that come and go. */
-  readonly #underWay: Watched[] = [];
+  readonly #underWay: WatchedAttempt<unknown>[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /**
-   * Settles as `attempt` does, or with TimeoutError `INHOUSE_TIMEOUT` a second or two after `timeoutMs` have passed. What
-   * still comes of the attempt then goes unheard.
-   */
-  within<T>(timeoutMs: number, attempt: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const watched = new Watched(timeoutMs, this.#clock.monotonic() + timeoutMs + GRACE_MS, reject);
-      watched.index = this.#underWay.push(watched) - 1;
-      this.#timer ??= setInterval(() => this.check(), PERIOD_MS).unref();
-      attempt.then(
-        (answer) => {
-          this.#forget(watched);
-          resolve(answer);
-        },
-        (error) => {
-          this.#forget(watched);
-          reject(error);
-        },
-      );
-    });
+  /** What still comes of an attempt after its end goes unheard. Call `end` when it has settled. */
+  begin<T>(attempt: Promise<T>, timeoutMs: number): WatchedAttempt<T> {
+    const watched = new WatchedAttempt(attempt, timeoutMs, this.#clock.monotonic() + timeoutMs + GRACE_MS);
+    watched.index = this.#underWay.push(watched) - 1;
+    this.#timer ??= setInterval(() => this.check(), PERIOD_MS).unref();
+    return watched;
   }
 
-  /** What the timer does. */
-  check(): void {
-    const now = this.#clock.monotonic();
-    const overdue = this.#underWay.filter(({ dueMs }) => now > dueMs);
-    for (const watched of overdue) {
-      this.#forget(watched);
-      watched.giveUp();
-    }
-    if (this.#underWay.length > 0) return;
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
-  /** Puts the last one in its place. */
-  #forget(watched: Watched): void {
+  /** Doing it again does nothing. The last one takes its place. */
+  end(watched: WatchedAttempt<unknown>): void {
     const { index } = watched;
     if (index < 0) return;
     watched.index = -1;
@@ -78,5 +60,18 @@ export class AttemptWatch {
     if (last === watched) return;
     this.#underWay[index] = last;
     last.index = index;
+  }
+
+  /** What the timer does. */
+  check(): void {
+    const now = this.#clock.monotonic();
+    const overdue = this.#underWay.filter(({ dueMs }) => now > dueMs);
+    for (const watched of overdue) {
+      this.end(watched);
+      watched.giveUp();
+    }
+    if (this.#underWay.length > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 }

@@ -60,10 +60,16 @@ export class CallAttempts {
     if (number > 1) times.pass();
     this.count++;
     costs.beginAttempt();
-    const work = () => watch.within(timeoutMs, serve(call));
     try {
-      const answer = await (span ? span.run(work) : work());
-      times.pass();
+      const attempt = span ? span.run(() => serve(call)) : serve(call);
+      const watched = watch.begin(attempt, timeoutMs);
+      let answer: Result;
+      try {
+        answer = await watched.answer;
+      } finally {
+        watch.end(watched);
+        times.pass();
+      }
       const result = costs.requireCounts(answer);
       if (this.#ticket !== undefined) {
         if (isUnanswered(result)) breaker?.release(this.#ticket);
@@ -72,7 +78,6 @@ export class CallAttempts {
       span?.attempt({ number, waitMs: this.#waitMs });
       return result;
     } catch (error) {
-      times.pass();
       this.giveUp?.();
       if (this.#ticket !== undefined) breaker?.failure(error, this.#ticket);
       span?.attempt({ number, waitMs: this.#waitMs, error });

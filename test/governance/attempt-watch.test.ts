@@ -16,6 +16,14 @@ describe('C-66: an attempt that hangs', () => {
   afterEach(() => {
     vi.useRealTimers();
   });
+  const within = async <T>(timeoutMs: number, attempt: Promise<T>): Promise<T> => {
+    const watched = watch.begin(attempt, timeoutMs);
+    try {
+      return await watched.answer;
+    } finally {
+      watch.end(watched);
+    }
+  };
   const pass = async (ms: number) => {
     clock.advance(ms);
     await vi.advanceTimersByTimeAsync(ms);
@@ -23,7 +31,7 @@ describe('C-66: an attempt that hangs', () => {
 
   it('C-66: ends with a typed error, a second after the provider should have ended it', async () => {
     const settled = vi.fn();
-    const running = watch.within(60_000, hanging);
+    const running = within(60_000, hanging);
     running.catch(settled);
     await pass(61_000);
     expect(settled).not.toHaveBeenCalled();
@@ -35,10 +43,10 @@ describe('C-66: an attempt that hangs', () => {
   });
 
   it('does not end the others', async () => {
-    const slow = watch.within(10_000, hanging);
+    const slow = within(10_000, hanging);
     const settled = vi.fn();
     slow.then(settled, settled);
-    const quick = watch.within(1000, hanging);
+    const quick = within(1000, hanging);
     quick.catch(() => {});
     await pass(3000);
     await expect(quick).rejects.toMatchObject({ code: 'INHOUSE_TIMEOUT' });
@@ -47,16 +55,16 @@ describe('C-66: an attempt that hangs', () => {
 
   it('an answer or a failure in time passes, and leaves no timer behind', async () => {
     const crash = new ProviderError('INHOUSE_PROVIDER_FAILED', 'crash');
-    expect(await watch.within(1000, Promise.resolve('answer'))).toBe('answer');
-    await expect(watch.within(1000, Promise.reject(crash))).rejects.toBe(crash);
+    expect(await within(1000, Promise.resolve('answer'))).toBe('answer');
+    await expect(within(1000, Promise.reject(crash))).rejects.toBe(crash);
     await pass(500);
     expect(vi.getTimerCount()).toBe(0);
   });
 
   it('watches over later attempts as over the first', async () => {
-    await watch.within(1000, Promise.resolve());
+    await within(1000, Promise.resolve());
     await pass(500);
-    const later = watch.within(1000, hanging);
+    const later = within(1000, hanging);
     later.catch(() => {});
     await pass(2500);
     await expect(later).rejects.toMatchObject({ code: 'INHOUSE_TIMEOUT' });
