@@ -59,7 +59,7 @@ export class BudgetBook {
     let budgets = this.#overall;
     for (const scope of this.#scopes) {
       const budget = this.find(scope, scopes[scope]);
-      if (budget) budgets = [...budgets, budget]; // not pushed, which reserves room for many more
+      if (budget) budgets = budgets.concat(budget); // not pushed, which reserves room for many more
     }
     return budgets;
   }
