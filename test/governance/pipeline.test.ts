@@ -360,7 +360,7 @@ describe('budgets of a governed call', () => {
     );
   });
 
-  it.each([undefined, null, 5, {}, { ...stub(), health: undefined }])(
+  it.each([undefined, null, 5, {}, Object.assign(stub(), { health: undefined })])(
     '%j is no provider, and what to pass is said',
     (provider) => {
       expect(() => govern(provider as never)).toThrow(
