@@ -126,7 +126,10 @@ export class Model implements AsyncDisposable {
     };
   }
 
-  /** Log-probabilities and perplexity of a text of two or more tokens; longer texts in overlapping windows. */
+  /**
+   * Log-probabilities and perplexity of a text of two or more tokens; longer texts in overlapping windows. Rejects with a
+   * QueueFullError when too many calls of `score` and `embed` wait.
+   */
   async score(text: Prompt, options: ScoreOptions = {}): Promise<Score> {
     checkScoreOptions(options);
     const ids = this.#encode(text, options);
@@ -139,7 +142,7 @@ export class Model implements AsyncDisposable {
 
   /**
    * One vector for a text of 1 to contextLength tokens: float32 [width], from the hidden states after the last layer
-   * normalisation.
+   * normalisation. Rejects with a QueueFullError as `score` does.
    */
   async embed(text: Prompt, options: EmbedOptions = {}): Promise<Float32Array> {
     checkOptions('embed', options, EMBED_RULES);

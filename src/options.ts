@@ -10,12 +10,7 @@ export type Rule = (value: unknown) => string | undefined;
  */
 export function checkOptions(caller: string, given: unknown, rules: Readonly<Record<string, Rule>>): void {
   if (given === undefined) return;
-  if (typeof given !== 'object' || given === null) {
-    throw new InvalidInputError(
-      'INHOUSE_INVALID_OPTION',
-      `${caller}: options must be an object, not ${show(given)}.`,
-    );
-  }
+  requireOptions(caller, given);
   const options = given as Readonly<Record<string, unknown>>;
   for (const name in options) {
     if (!Object.hasOwn(options, name)) continue;
@@ -32,6 +27,13 @@ export function checkOptions(caller: string, given: unknown, rules: Readonly<Rec
     const expected = rule(value);
     if (expected) throw invalidOption(caller, name, value, expected);
   }
+}
+
+/** Throws `INHOUSE_INVALID_OPTION` unless options are given, as an object. */
+export function requireOptions(caller: string, given: unknown): void {
+  if (rule.object(given) === undefined) return;
+  const message = `${caller}: options must be an object, not ${show(given)}.`;
+  throw new InvalidInputError('INHOUSE_INVALID_OPTION', message);
 }
 
 /** The entries of `defaults` that `given` leaves open. */
@@ -87,6 +89,14 @@ export const rule = {
 
   signal: ((value) => (value instanceof AbortSignal ? undefined : 'an AbortSignal')) as Rule,
 
+  /** An object with these methods, its own or inherited. */
+  methods:
+    (...names: readonly string[]): Rule =>
+    (value) =>
+      names.every((name) => typeof Object(value)[name] === 'function')
+        ? undefined
+        : `an object with the functions ${names.join(', ')}`,
+
   oneOf:
     (...choices: readonly string[]): Rule =>
     (value) =>
@@ -95,8 +105,13 @@ export const rule = {
   arrayOf:
     (what: string, each: (element: unknown) => boolean): Rule =>
     (value) =>
-      Array.isArray(value) && value.every(each) ? undefined : `an array of ${what}`,
+      Array.isArray(value) && all(value, each) ? undefined : `an array of ${what}`,
 };
+
+/** As `Array.prototype.every`, which passes over the holes of a sparse array: here each is undefined. */
+export function all(values: readonly unknown[], fits: (value: unknown) => boolean): boolean {
+  return values.findIndex((value) => !fits(value)) === -1;
+}
 
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);

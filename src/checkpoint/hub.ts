@@ -52,7 +52,9 @@ export interface DownloadOptions {
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /** Aborting rejects with the signal's reason; what has arrived is kept for the next download. */
   readonly signal?: AbortSignal | undefined;
-  readonly network?: Partial<NetworkPolicy> | undefined;
+  readonly network?:
+    | { readonly [Setting in keyof NetworkPolicy]?: NetworkPolicy[Setting] | undefined }
+    | undefined;
 }
 
 /** Options with every default filled in. */
@@ -206,6 +208,7 @@ function requireFiles(
 function withDefaults(hubId: string, options: DownloadOptions): Download {
   const cache = hubCacheFolder(options.cacheDir);
   const revision = options.revision ?? 'main';
+  const network = Object.entries(options.network ?? {}).filter(([, value]) => value !== undefined);
   checkRevision(revision);
   return {
     hubId,
@@ -213,7 +216,7 @@ function withDefaults(hubId: string, options: DownloadOptions): Download {
     cache,
     repository: repositoryFolder(cache, hubId),
     offline: options.offline ?? /^(1|true|yes|on)$/i.test(process.env.HF_HUB_OFFLINE ?? ''),
-    policy: { ...DEFAULT_NETWORK_POLICY, ...options.network },
+    policy: { ...DEFAULT_NETWORK_POLICY, ...Object.fromEntries(network) },
     onProgress: options.onProgress,
     signal: options.signal,
   };

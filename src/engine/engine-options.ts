@@ -16,7 +16,7 @@ export interface EngineOptions {
   readonly chunkSize?: number;
   /**
    * Choices that may wait, beside those that find a row free; a request beyond that is refused with a `QueueFullError`.
-   * Default 1024.
+   * As many calls of `score` and `embed`, counted for themselves, may wait beside the one whose turn it is. Default 1024.
    */
   readonly maxWaiting?: number;
   /**

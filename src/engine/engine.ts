@@ -72,7 +72,7 @@ export class Engine {
     this.#answers = new Answers(this.#reports);
     this.#kvTokens = Math.floor(settings.kvLimitBytes / settings.kvBytesPerToken);
     this.#rows = new Rows(runner, settings);
-    this.sideWork = new SideWork(now, () => this.#start());
+    this.sideWork = new SideWork(settings.maxWaiting, now, () => this.#start());
   }
 
   /**
@@ -311,7 +311,7 @@ export class Engine {
     const running = this.#rows.running.filter((entry) => !entry.isOver).length;
     const depth = this.#waiting.size - (maxBatchSize - running); // below 0: so many more find a row at once
     if (depth + sequences.length <= maxWaiting) return undefined;
-    return queueFull(Math.max(0, depth), sequences.length, maxWaiting);
+    return queueFull('choices', Math.max(0, depth), sequences.length, maxWaiting);
   }
 
   #state(): SchedulerState<Entry> {

@@ -1,6 +1,6 @@
 // The options of a generation, in the words users know from other engines, and what they resolve to.
 import { randomInt, randomUUID } from 'node:crypto';
-import { checkOptions, invalidOption, rule } from '../options.js';
+import { all, checkOptions, invalidOption, rule } from '../options.js';
 import type { SamplingSettings, TokenLogprob } from '../runtime/runner.js';
 
 export interface GenerateOptions {
@@ -110,7 +110,7 @@ const RULES = {
   frequencyPenalty: rule.number(-2, 2),
   seed: rule.integer(0),
   stop: (value: unknown) =>
-    (Array.isArray(value) ? value.every(isStop) : isStop(value))
+    (Array.isArray(value) ? all(value, isStop) : isStop(value))
       ? undefined
       : 'a non-empty string, or several in an array',
   stopTokenIds: rule.arrayOf('token ids', isTokenId),

@@ -32,10 +32,11 @@ export function tooLargeForMemory(
   );
 }
 
-export function queueFull(depth: number, asked: number, limit: number): QueueFullError {
+/** `what` waits: choices, say. */
+export function queueFull(what: string, depth: number, asked: number, limit: number): QueueFullError {
   return new QueueFullError(
     'INHOUSE_QUEUE_FULL',
-    `${depth} choices wait already, ${asked} more would exceed maxWaiting, ${limit}. Try again later, or raise maxWaiting.`,
+    `${depth} ${what} wait already, ${asked} more would exceed maxWaiting, ${limit}. Try again later, or raise maxWaiting.`,
     { details: { queueDepth: depth, asked, maxQueueSize: limit, retryAfterSeconds: RETRY_AFTER_SECONDS } },
   );
 }

@@ -1,7 +1,7 @@
 // Calls of the runner that belong to no generation, such as scoring: made between the engine's steps, one at a time.
 // What a call computes, and for how long, is its caller's business; a call that has begun is not interrupted.
 import { setMaxListeners } from 'node:events';
-import { disposed } from './refusals.js';
+import { disposed, queueFull } from './refusals.js';
 
 /** Calls for one caller, to be made one after another. */
 interface Job {
@@ -11,6 +11,7 @@ interface Job {
 }
 
 export class SideWork {
+  readonly #maxWaiting: number;
   readonly #now: () => number; // milliseconds
   readonly #onWork: () => void;
   /** In the order of their turns. */
@@ -19,8 +20,9 @@ export class SideWork {
   /** When generations have had as long as the last call took. */
   #dueMs = Number.NEGATIVE_INFINITY;
 
-  /** `onWork` is called when there is something to do. */
-  constructor(now: () => number, onWork: () => void) {
+  /** So many callers may wait, beside the one whose turn it is. `onWork` is called when there is something to do. */
+  constructor(maxWaiting: number, now: () => number, onWork: () => void) {
+    this.#maxWaiting = maxWaiting;
     this.#now = now;
     this.#onWork = onWork;
   }
@@ -32,11 +34,14 @@ export class SideWork {
   /**
    * Makes these calls one after another, with those of others and the engine's steps in between; resolves with what they
    * give. Rejects with what the first of them that fails rejects with; at once, even during a call, with the signal's
-   * reason when that aborts, and with a `DisposedError`.
+   * reason when that aborts, with a `DisposedError`, and with a `QueueFullError`.
    */
   run<Result>(calls: ReadonlyArray<() => Promise<Result>>, signal?: AbortSignal): Promise<Result[]> {
     if (this.#closed) return Promise.reject(disposed());
     if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#jobs.size > this.#maxWaiting) {
+      return Promise.reject(queueFull('score and embed calls', this.#jobs.size - 1, 1, this.#maxWaiting));
+    }
     return new Promise((resolve, reject) => {
       const results: Result[] = [];
       const end = () => {

@@ -2,8 +2,8 @@
 // No timers, and nothing is logged here. Who holds a slot keeps it until the last byte of the answer.
 import { setMaxListeners } from 'node:events';
 import { AbortedError, QueueFullError } from '../errors.js';
-import { checkOptions, rule } from '../options.js';
-import type { Clock } from './clock.js';
+import { checkOptions, requireOptions, rule } from '../options.js';
+import { type Clock, requireClock } from './clock.js';
 
 const RETRY_AFTER_SECONDS = 30;
 
@@ -56,8 +56,10 @@ export class Admission {
   readonly #waiting = new Set<Waiter>();
   #running = 0;
 
-  /** @throws InvalidInputError for a limit that is not a positive integer */
+  /** @throws InvalidInputError for a limit that is unknown or not a positive integer */
   constructor(limits: AdmissionLimits, clock: Clock) {
+    requireOptions('admission', limits);
+    requireClock('admission', clock);
     checkOptions('admission', limits, { maxConcurrent: rule.integer(1), maxQueueSize: rule.integer(1) });
     this.#maxConcurrent = limits.maxConcurrent ?? 50;
     this.#maxQueueSize = limits.maxQueueSize ?? 200;

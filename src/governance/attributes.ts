@@ -1,6 +1,7 @@
 // What is attributed to a call (team, project, customer, ...): names, legal values, and one map built from many.
 // Where the values come from, and which wins, is attribution.ts.
 import { InvalidInputError } from '../errors.js';
+import { all } from '../options.js';
 
 /** What OpenTelemetry can carry. */
 export type AttributeValue = string | number | boolean | readonly (string | number | boolean)[];
@@ -77,7 +78,7 @@ export function copyAttributes(input: AttributeInput, target: Record<string, Att
 
 function checked(key: string, value: unknown): AttributeValue {
   if (isScalar(value)) return value;
-  if (Array.isArray(value) && value.every((item) => isScalar(item) && typeof item === typeof value[0])) {
+  if (Array.isArray(value) && all(value, (item) => isScalar(item) && typeof item === typeof value[0])) {
     return Object.freeze([...value]);
   }
   throw refused(key, 'a string, a finite number, a boolean, or an array of one of these');

@@ -2,8 +2,8 @@
 // Of our own because the semantics are: cockatiel's breaker lets calls wait for a probe, takes a failure that blames
 // the caller for a success of the probe, and reads the system's clock.
 import { CircuitOpenError } from '../errors.js';
-import { checkOptions, rule } from '../options.js';
-import type { Clock } from './clock.js';
+import { checkOptions, requireOptions, rule } from '../options.js';
+import { type Clock, requireClock } from './clock.js';
 import { blamesProvider, classify } from './failure-class.js';
 
 export type BreakerState = 'CLOSED' | 'OPEN' | 'HALF_OPEN';
@@ -38,7 +38,10 @@ export class CircuitBreaker {
   /** Counts changes of state: an answer to a call that began in an earlier state says nothing about this one. */
   #era = 0;
 
+  /** @throws InvalidInputError for an option that is unknown or cannot be meant */
   constructor(options: BreakerOptions, clock: Clock) {
+    requireOptions('circuit breaker', options);
+    requireClock('circuit breaker', clock);
     checkOptions('circuit breaker', options, { threshold: rule.integer(1), openMs: rule.above(0) });
     this.#threshold = options.threshold ?? 5;
     this.#openMs = options.openMs ?? 60_000;

@@ -1,4 +1,5 @@
 // Time as governance sees it: passed in wherever a decision depends on it, so that tests own it.
+import { invalidOption, rule } from '../options.js';
 
 export interface Clock {
   /** Milliseconds since the epoch: for windows that follow the calendar and for records. May jump. */
@@ -11,3 +12,11 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
 };
+
+export const isClock = rule.methods('now', 'monotonic');
+
+/** @throws InvalidInputError for what is no clock */
+export function requireClock(caller: string, clock: unknown): void {
+  const expected = isClock(clock);
+  if (expected) throw invalidOption(caller, 'clock', clock, expected);
+}

@@ -1,6 +1,6 @@
 // A provider under governance: the same interface, and with it sessions, budgets, costs and status.
 import { LedgerError } from '../errors.js';
-import { missing } from '../options.js';
+import { invalidOption, missing, rule } from '../options.js';
 import { completionStream } from '../providers/completion-stream.js';
 import type {
   ChatRequest,
@@ -61,11 +61,21 @@ export interface GovernanceStatus {
 /**
  * Puts a provider under governance. Every call then goes through the pipeline (pipeline.ts) and its result says in
  * `governance` what was decided and what it cost; `governanceOf(error)` says it of a call that failed.
- * @throws InvalidInputError for an option that is unknown or cannot be meant
+ * @throws InvalidInputError for what is no provider, and for an option that is unknown or cannot be meant
  */
 export function govern(provider: Provider, options: GovernOptions = {}): GovernedProvider {
+  if (isProvider(provider)) {
+    throw invalidOption(
+      'govern',
+      'provider',
+      provider,
+      'a provider, such as local(model) or openAiCompatible({ baseUrl })',
+    );
+  }
   return new GovernedProvider(governanceParts(provider, options));
 }
+
+const isProvider = rule.methods('complete', 'chat', 'stream', 'embed', 'countTokens', 'listModels', 'health');
 
 export class GovernedProvider implements Provider {
   readonly name: string;

@@ -1,6 +1,7 @@
 // Puts governance around what a program calls already, and takes it away again, with no change where it is called.
 // Every patched call is governed or refused: there is no way back to the bare call that would skip a budget or run it twice.
 import { InvalidInputError } from '../errors.js';
+import { checkOptions, rule } from '../options.js';
 import type { Provider } from '../providers/provider.js';
 import type { AttributeInput, Attributes } from './attributes.js';
 import { getDefaultAttributes, setDefaultAttributes, updateDefaultAttributes } from './attribution.js';
@@ -42,6 +43,11 @@ export interface InstrumentationStatus {
   readonly defaultAttributes: Attributes;
 }
 
+const RULES = {
+  only: rule.arrayOf('names', (name) => typeof name === 'string'),
+  defaults: rule.object,
+};
+
 export class Instrumentor {
   readonly #log: Log;
   readonly #faults: TelemetryFaults;
@@ -62,9 +68,12 @@ export class Instrumentor {
   /**
    * Puts all that are available in force; what cannot be patched is left as it is, with a warning. Doing it again changes
    * nothing, with a warning.
-   * @throws InvalidInputError `INHOUSE_INVALID_OPTION` for a name in `only` that is not registered
+   * @throws InvalidInputError for an unknown option, and `INHOUSE_INVALID_OPTION` for a name in `only` that is not
+   * registered
    */
-  init({ only, defaults = {} }: InstrumentOptions = {}): InstrumentationStatus {
+  init(options: InstrumentOptions = {}): InstrumentationStatus {
+    checkOptions('instrument', options, RULES);
+    const { only, defaults = {} } = options;
     if (this.#defaultsBefore !== undefined) {
       this.#log.warn('Already instrumented');
       return this.status();

@@ -5,8 +5,9 @@ import { readdir } from 'node:fs/promises';
 import { setImmediate as turnOfLoop } from 'node:timers/promises';
 import type { ClassicLevel } from 'classic-level';
 import { type ErrorCode, LedgerError } from '../errors.js';
+import { checkOptions, invalidOption, rule } from '../options.js';
 import { type OnFault, tell } from './callbacks.js';
-import { type Clock, systemClock } from './clock.js';
+import { type Clock, isClock, systemClock } from './clock.js';
 import { eachOperationOnce, type Ledger, type LedgerEntry } from './ledger.js';
 
 export interface FileLedgerOptions {
@@ -32,6 +33,8 @@ export interface FileLedgerStatus {
 const KEEP_MS = 62 * 24 * 3_600_000;
 /** Where the disk takes nothing any more, memory must end too. */
 const MOST_PENDING = 100_000;
+
+const RULES = { clock: isClock, onlyToRead: rule.boolean, onFault: rule.function };
 
 type Database = ClassicLevel<string, readonly LedgerEntry[]>;
 
@@ -60,9 +63,13 @@ export class FileLedger implements Ledger {
 
   /**
    * Opens the ledger in `folder`, which is made if need be; one ledger at a time per folder.
-   * @throws LedgerError `INHOUSE_LEDGER_LOCKED`, `INHOUSE_LEDGER_CORRUPT`, `INHOUSE_LEDGER_FAILED`
+   * @throws LedgerError `INHOUSE_LEDGER_LOCKED`, `INHOUSE_LEDGER_CORRUPT`, `INHOUSE_LEDGER_FAILED`; InvalidInputError for an
+   * option that is unknown or cannot be meant
    */
   static async open(folder: string, options: FileLedgerOptions = {}): Promise<FileLedger> {
+    const expected = rule.text(folder);
+    if (expected) throw invalidOption('FileLedger.open', 'folder', folder, expected);
+    checkOptions('FileLedger.open', options, RULES);
     await refuseHeadless(folder);
     // Here, so that only who keeps a ledger loads its native code.
     const { ClassicLevel } = await import('classic-level');

@@ -1,6 +1,6 @@
 // How the models of this machine have done: averages since the start, the last operations, and what they advise.
 // It keeps numbers only; nobody's prompt comes near it.
-import { type Clock, systemClock } from './clock.js';
+import { type Clock, requireClock, systemClock } from './clock.js';
 import { requireAmount } from './pricing/price.js';
 
 export interface ModelOperation {
@@ -74,6 +74,7 @@ export class ModelHistory {
   #analysis: { readonly at: number; readonly advice: readonly string[] } | undefined;
 
   constructor(clock: Clock = systemClock) {
+    requireClock('model history', clock);
     this.#clock = clock;
   }
 

@@ -1,13 +1,13 @@
 // Alerts on how calls go, rather than on what a budget has left: a call that is dear, a budget that is nearly used, too
 // many failures, too many slow calls. Thresholds are GenOps' own.
-import { checkOptions, missing, rule } from '../options.js';
+import { checkOptions, missing, requireOptions, rule } from '../options.js';
 
 export interface OperationThresholds {
   /** USD of one call. Default 0.10. */
   readonly highCostUsd?: number | undefined;
   /** Used share of the budget of all calls, in its fullest window. Default 0.8. */
   readonly budgetUtilization?: number | undefined;
-  /** Share of the latest calls that failed or were refused. Default 0.05. */
+  /** Share of the latest calls that failed or were refused, up to 1. Default 0.05. */
   readonly errorRate?: number | undefined;
   /** 95th percentile of the latest calls. Default 2000. */
   readonly latencyP95Ms?: number | undefined;
@@ -48,7 +48,7 @@ const above = rule.above(0);
 const RULES = {
   highCostUsd: above,
   budgetUtilization: above,
-  errorRate: above,
+  errorRate: rule.above(0, 1),
   latencyP95Ms: above,
 };
 
@@ -60,8 +60,9 @@ export class OperationAlerts {
   /** Those that hold now: each is told when it begins, and again only after it has ended. */
   readonly #lasting = new Set<OperationAlertKind>();
 
-  /** @throws InvalidInputError for a threshold that is not above 0 */
+  /** @throws InvalidInputError for a threshold that is unknown or out of its range */
   constructor(thresholds: OperationThresholds, onAlert: (alert: OperationAlert) => void) {
+    requireOptions('operationAlerts', thresholds);
     checkOptions('operationAlerts', thresholds, RULES);
     const defaults = missing(thresholds, OPERATION_THRESHOLDS);
     this.#thresholds = { ...thresholds, ...defaults } as typeof OPERATION_THRESHOLDS;

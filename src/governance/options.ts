@@ -1,7 +1,7 @@
 // What `govern` can be told, checked once when a provider is put under governance. The names are those that users of
 // GenOps' adapters know, in camelCase.
 import type { MeterProvider, TracerProvider } from '@opentelemetry/api';
-import { checkOptions, invalidOption, rule } from '../options.js';
+import { checkOptions, invalidOption, requireOptions, rule } from '../options.js';
 import type { SamplingRequest } from '../providers/provider.js';
 import { CALL_RULES, SAMPLING_RULES } from '../providers/request.js';
 import type { AdmissionLimits } from './admission.js';
@@ -9,7 +9,7 @@ import type { AttributeInput } from './attributes.js';
 import type { AuditRecord } from './audit.js';
 import type { BudgetAlert } from './budget.js';
 import { type BudgetDefinition, checkBudget } from './budget-definition.js';
-import type { Clock } from './clock.js';
+import { type Clock, isClock } from './clock.js';
 import type { Ledger } from './ledger.js';
 import type { Logger } from './logging.js';
 import type { OperationAlert, OperationThresholds } from './operation-alerts.js';
@@ -134,6 +134,7 @@ export const GOVERN_PROFILES = {
 } as const satisfies Readonly<Record<string, GovernOptions>>;
 
 const limit = rule.above(0);
+const isCatalogue = rule.methods('lookup', 'priceOf', 'estimate', 'actual', 'cost');
 
 const RULES = {
   attributes: rule.object,
@@ -153,9 +154,9 @@ const RULES = {
   operationAlerts: rule.object,
   onOperationAlert: rule.function,
   tenants: rule.object,
-  ledger: rule.object,
+  ledger: rule.methods('append', 'load', 'flush', 'close'),
   costTrackingEnabled: rule.boolean,
-  pricing: rule.object,
+  pricing: (value: unknown) => isCatalogue(value) && 'a PricingCatalogue',
   enableRetry: rule.boolean,
   maxRetries: rule.integer(0, 100),
   retryBackoffFactor: rule.number(0),
@@ -170,14 +171,15 @@ const RULES = {
   samplingRate: rule.number(Number.NEGATIVE_INFINITY),
   samplingStrategy: rule.oneOf('exact', 'trace-id', 'parent'),
   spanNaming: rule.oneOf('anyscale', 'together'),
-  captureContent: () => undefined,
+  captureContent: (value: unknown) =>
+    typeof value === 'function' || typeof value === 'boolean' ? undefined : 'true, false or a function',
   serviceLevel: rule.object,
-  tracerProvider: rule.object,
-  meterProvider: rule.object,
-  logger: rule.object,
+  tracerProvider: rule.methods('getTracer'),
+  meterProvider: rule.methods('getMeter'),
+  logger: rule.methods('isLevelEnabled', 'debug', 'info', 'warn', 'error'),
   onAudit: rule.function,
   sessionResults: rule.integer(0),
-  clock: rule.object,
+  clock: isClock,
   sleep: rule.function,
 };
 
@@ -185,6 +187,7 @@ const SERVICE_LEVEL_RULES = { tier: rule.text, latencyTargetMs: rule.above(0) };
 
 /** @throws InvalidInputError for an unknown option, or one that cannot be meant */
 export function checkGovernOptions(options: GovernOptions): void {
+  requireOptions('govern', options);
   const { governancePolicy, ...rest } = options;
   const modes = RULES.governancePolicy(governancePolicy ?? 'advisory');
   if (modes) throw invalidOption('Invalid governance policy', 'governancePolicy', governancePolicy, modes);

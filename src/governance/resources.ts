@@ -1,6 +1,8 @@
 // What local models use of the machine: processor, memory, disk, network and GPUs, and the latencies of calls, over the
 // last minutes. Reading the machine and its GPUs are functions that tests replace.
-import { type Clock, systemClock } from './clock.js';
+import { checkOptions, rule } from '../options.js';
+import { LONGEST_TIMER_MS } from '../providers/request.js';
+import { type Clock, isClock, systemClock } from './clock.js';
 import { type GpuReading, type MachineReading, readMachine } from './machine.js';
 import {
   type ResourceSample,
@@ -28,6 +30,13 @@ const KEPT = 1000;
 /** Minutes that recommendations look back. */
 const RECENT = 5;
 
+const RULES = {
+  clock: isClock,
+  read: rule.function,
+  gpus: rule.function,
+  intervalMs: rule.number(1, LONGEST_TIMER_MS),
+};
+
 export class ResourceMonitor {
   readonly #clock: Clock;
   readonly #read: () => MachineReading;
@@ -40,7 +49,9 @@ export class ResourceMonitor {
   #gpus: readonly GpuReading[] = [];
   #timer: NodeJS.Timeout | undefined;
 
+  /** @throws InvalidInputError for an option that is unknown or cannot be meant */
   constructor(options: ResourceMonitorOptions = {}) {
+    checkOptions('ResourceMonitor', options, RULES);
     this.#clock = options.clock ?? systemClock;
     this.#read = options.read ?? readMachine;
     this.#readGpus = options.gpus;

@@ -2,6 +2,7 @@
 // A call opts in by naming a session's id; sessions nest and overlap freely, for each only counts what named it.
 import { randomUUID } from 'node:crypto';
 import { SessionError } from '../errors.js';
+import { checkOptions, rule } from '../options.js';
 import type { Clock } from './clock.js';
 import { requireUsd, UsdSum } from './usd.js';
 
@@ -53,6 +54,9 @@ export interface SessionsOptions {
   readonly onEnd?: ((session: Session) => void) | undefined;
 }
 
+const SESSIONS_RULES = { keepResults: rule.integer(0), onEnd: rule.function };
+const SESSION_RULES = { id: rule.text, name: rule.text, attributes: rule.object };
+
 class LiveSession implements Session {
   endTime: number | null = null;
   totalOperations = 0;
@@ -101,7 +105,9 @@ export class Sessions {
   readonly #onEnd: ((session: Session) => void) | undefined;
   readonly #open = new Map<string, LiveSession>();
 
+  /** @throws InvalidInputError for an option that is unknown or cannot be meant */
   constructor(clock: Clock, options: SessionsOptions = {}) {
+    checkOptions('sessions', options, SESSIONS_RULES);
     this.#clock = clock;
     this.#keepResults = options.keepResults ?? 100;
     this.#onEnd = options.onEnd;
@@ -116,8 +122,12 @@ export class Sessions {
     return this.#open.get(sessionId);
   }
 
-  /** @throws SessionError `INHOUSE_SESSION_OPEN` when a session of that id is open */
+  /**
+   * @throws SessionError `INHOUSE_SESSION_OPEN` when a session of that id is open; InvalidInputError for an option that is
+   * unknown or cannot be meant
+   */
   start(options: SessionOptions = {}): Session {
+    checkOptions('session', options, SESSION_RULES);
     const id = options.id ?? `session-${randomUUID()}`;
     if (this.#open.has(id)) {
       throw new SessionError(

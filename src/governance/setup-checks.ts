@@ -98,7 +98,7 @@ function telemetryPresence(): SetupFinding {
 function configuration(options: unknown, provider: Provider = NOT_CALLED): SetupFinding {
   const configurationFact = { configuration: withoutSecrets(options ?? {}) };
   try {
-    const given = (options ?? {}) as GovernOptions;
+    const given = (options === undefined ? {} : options) as GovernOptions;
     checkGovernOptions(given);
     governanceParts(provider, { ...given, ledger: undefined });
     return found([], configurationFact);

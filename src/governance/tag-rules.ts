@@ -1,6 +1,6 @@
 // What an attribute must look like: kinds of rules, and the six that hold unless removed.
 import { types } from 'node:util';
-import { checkOptions, invalidOption, rule as option } from '../options.js';
+import { checkOptions, invalidOption, rule as option, requireOptions } from '../options.js';
 import type { Attributes, AttributeValue } from './attributes.js';
 import { atOnce } from './callbacks.js';
 
@@ -45,6 +45,7 @@ const KINDS = {
 
 /** `caller` begins the message. @throws InvalidInputError for a rule that cannot be meant */
 export function checkTagRule(rule: TagRule, caller: string): void {
+  requireOptions(caller, rule);
   const { kind, ...rest } = rule;
   const expected = option.oneOf(...Object.keys(KINDS))(kind);
   if (expected) throw invalidOption(caller, 'kind', kind, expected);
@@ -54,6 +55,9 @@ export function checkTagRule(rule: TagRule, caller: string): void {
     if (given === undefined && name !== 'message') throw invalidOption(caller, name, given, 'given');
   }
   checkOptions(caller, rest, rules);
+  if (rule.kind === 'length' && rule.least > rule.most) {
+    throw invalidOption(caller, 'least', rule.least, `at most ${rule.most}, the most`);
+  }
 }
 
 export interface TagRuleOptions {
@@ -63,13 +67,15 @@ export interface TagRuleOptions {
 }
 
 export function requiredRule(attribute: string, options: TagRuleOptions = {}): TagRule {
-  return { ...facts(attribute, 'required', options), kind: 'required' };
+  return made({ ...facts(attribute, 'required', options), kind: 'required' });
 }
 
 export function patternRule(attribute: string, pattern: RegExp, options: TagRuleOptions = {}): TagRule {
   // A global or sticky expression remembers where it stopped and would answer differently each time.
-  const stateless = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ''));
-  return { ...facts(attribute, 'pattern', options), kind: 'pattern', pattern: stateless };
+  const stateless = types.isRegExp(pattern)
+    ? new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, ''))
+    : pattern;
+  return made({ ...facts(attribute, 'pattern', options), kind: 'pattern', pattern: stateless });
 }
 
 export function enumRule(
@@ -77,7 +83,7 @@ export function enumRule(
   values: readonly AttributeValue[],
   options: TagRuleOptions = {},
 ): TagRule {
-  return { ...facts(attribute, 'enum', options), kind: 'enum', values };
+  return made({ ...facts(attribute, 'enum', options), kind: 'enum', values });
 }
 
 export function lengthRule(
@@ -86,7 +92,7 @@ export function lengthRule(
   most: number,
   options: TagRuleOptions = {},
 ): TagRule {
-  return { ...facts(attribute, 'length', options), kind: 'length', least, most };
+  return made({ ...facts(attribute, 'length', options), kind: 'length', least, most });
 }
 
 export function customRule(
@@ -94,7 +100,7 @@ export function customRule(
   check: (value: AttributeValue, attributes: Attributes) => boolean,
   options: TagRuleOptions = {},
 ): TagRule {
-  return { ...facts(attribute, 'custom', options), kind: 'custom', check };
+  return made({ ...facts(attribute, 'custom', options), kind: 'custom', check });
 }
 
 export const ENVIRONMENTS = ['production', 'staging', 'development', 'test', 'local'] as const;
@@ -154,6 +160,11 @@ function describe(rule: TagRule): string {
     case 'custom':
       return `${rule.attribute} is refused by the rule "${rule.name}"`;
   }
+}
+
+function made(rule: TagRule): TagRule {
+  checkTagRule(rule, `tag rule ${rule.name}`);
+  return rule;
 }
 
 function facts(attribute: string, kind: string, options: TagRuleOptions): RuleFacts {

@@ -37,7 +37,7 @@ export function reaches(amount: number, limit: number): boolean {
 
 /** @throws InvalidInputError `INHOUSE_INVALID_OPTION` unless `amount` is a finite number, 0 or more */
 export function requireUsd(caller: string, name: string, amount: number): void {
-  if (!(amount >= 0 && amount < Number.POSITIVE_INFINITY)) {
+  if (!(Number.isFinite(amount) && amount >= 0)) {
     throw invalidOption(caller, name, amount, 'a finite amount in USD, 0 or more');
   }
 }

@@ -29,7 +29,7 @@ export class HttpEndpoint {
   /** GET without a body, POST with one. Resolves when an answer without an error has begun. */
   async request(path: string, body: unknown, signal: AbortSignal): Promise<Response> {
     const { name, apiKeyVariable } = this.#options;
-    const key = await this.#key();
+    const key = await this.#key(signal);
     const response = await fetch(this.#baseUrl + path, {
       method: body === undefined ? 'GET' : 'POST',
       headers: {
@@ -78,9 +78,10 @@ export class HttpEndpoint {
     }
   }
 
-  /** Read anew for every request, so that a key can change. */
-  async #key(): Promise<string | undefined> {
-    const key = (await this.#options.apiKey?.())?.trim();
+  /** Read anew for every request, so that a key can change. Rejects when the signal aborts, however long it takes. */
+  async #key(signal: AbortSignal): Promise<string | undefined> {
+    const { apiKey } = this.#options;
+    const key = apiKey && (await orAborted(apiKey, signal))?.trim();
     if (!key || /^[\x21-\x7e]+$/.test(key)) return key;
     // `fetch` would refuse it too, and show it.
     const source = this.#options.apiKeyVariable ?? 'the apiKey callback';
@@ -104,6 +105,21 @@ export class HttpEndpoint {
       if (text.length >= ERROR_BODY_BYTES) break;
     }
     return text;
+  }
+}
+
+/** What `ask` answers, or a rejection as soon as the signal aborts; a later answer is nobody's. */
+async function orAborted<T>(ask: () => T | Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let leave!: () => void;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    leave = () => reject(signal.reason);
+  });
+  signal.addEventListener('abort', leave);
+  try {
+    return await Promise.race([ask(), aborted]);
+  } finally {
+    signal.removeEventListener('abort', leave);
   }
 }
 

@@ -26,7 +26,7 @@ import {
   type Usage,
 } from './provider.js';
 import { ReplyBuilder } from './reply-builder.js';
-import { checkEmbedding, checkGeneration } from './request.js';
+import { CALL_RULES, checkEmbedding, checkGeneration } from './request.js';
 import { eventData } from './sse.js';
 
 export interface OpenAiCompatibleOptions {
@@ -51,7 +51,6 @@ export interface OpenAiCompatibleOptions {
   readonly tenantField?: string;
 }
 
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const HEALTH_LIMIT_MS = 10_000;
 const BYTES_PER_TOKEN = 4;
 const TOKENS_PER_MESSAGE = 4;
@@ -61,7 +60,7 @@ const RULES = {
   name: rule.text,
   apiKey: rule.function,
   apiKeyVariable: rule.text,
-  timeoutMs: rule.above(0, LONGEST_TIMER_MS),
+  timeoutMs: CALL_RULES.timeoutMs,
   maxResponseBytes: rule.integer(1),
   catalogue: rule.arrayOf('model descriptions', (model) => typeof model === 'object' && model !== null),
   tenantField: rule.text,

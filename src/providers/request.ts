@@ -1,6 +1,6 @@
 // Checks requests where they enter a provider, so that every provider refuses the same ones with the same errors.
 import { InvalidInputError } from '../errors.js';
-import { checkOptions, invalidOption, type Rule, rule } from '../options.js';
+import { all, checkOptions, invalidOption, type Rule, rule } from '../options.js';
 import { type CallOptions, type EmbedRequest, type GenerationRequest, isChat } from './provider.js';
 
 /** Node.js fires a longer one at once. */
@@ -90,7 +90,7 @@ function either(
   one: (value: unknown) => boolean,
   each: (element: unknown) => boolean,
 ): Rule {
-  return (value) => ((Array.isArray(value) ? value.every(each) : one(value)) ? undefined : expected);
+  return (value) => ((Array.isArray(value) ? all(value, each) : one(value)) ? undefined : expected);
 }
 
 function isMessage(value: unknown): boolean {

@@ -23,7 +23,7 @@ import {
   type Provider,
   type Usage,
 } from './provider.js';
-import { checkEmbedding, checkGeneration } from './request.js';
+import { checkEmbedding, checkGeneration, LONGEST_TIMER_MS } from './request.js';
 import type { FaultPlan } from './stub-plans.js';
 
 export interface StubOptions {
@@ -51,7 +51,6 @@ export interface StubOptions {
 
 const TOKEN_LENGTH = 4;
 const EMBEDDING_WIDTH = 8;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const DEFAULT_TEXT = ' The quick brown fox jumps over the lazy dog, and nobody minds.';
 
 const RULES = {

@@ -89,7 +89,7 @@ export class Tokenizer {
    * @throws InvalidInputError `INHOUSE_INVALID_TOKEN` for an id outside the vocabulary
    */
   decode(ids: readonly number[], options: DecodeOptions = {}): string {
-    const bytes = Buffer.concat(ids.map((id) => this.#bytesOf(id, options)));
+    const bytes = Buffer.concat(Array.from(ids, (id) => this.#bytesOf(id, options)));
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
   }
 

@@ -63,6 +63,13 @@ describe('a connection that breaks', () => {
     expect(ranges()).toHaveLength(3);
   });
 
+  it('is tried as often as by default where a setting is undefined', async () => {
+    sandbox.server.faults.cut = { file: WEIGHTS, afterBytes: 0, times: 2 };
+    const network = { attempts: undefined, firstDelayMs: 1, silenceTimeoutMs: undefined };
+    await expectFiles(await download({ network }));
+    expect(ranges()).toHaveLength(3);
+  });
+
   it('leaves what arrived for the next download', async () => {
     sandbox.server.faults.cut = { file: WEIGHTS, afterBytes: 70_000, times: 1 };
     await expect(download({ network: { attempts: 1 } })).rejects.toMatchObject({

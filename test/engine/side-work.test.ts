@@ -2,7 +2,7 @@
 import { getEventListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { DisposedError } from '#inhouse/errors.js';
+import { DisposedError, QueueFullError } from '#inhouse/errors.js';
 import { FakeRunner } from '../support/fake-runner.js';
 import { continuation, openEngine, submit } from './support.js';
 
@@ -94,6 +94,29 @@ describe('side work', () => {
       ['b0', 'b1'],
     ]);
     expect(runner.calls).toEqual(['side a0', 'side b0', 'side a1', 'side b1', 'side a2']);
+  });
+
+  it('waits in a line as long as that of choices, which it takes no place of', async () => {
+    const runner = new FakeRunner({ maxRows: 1 });
+    const engine = openEngine(runner, { maxWaiting: 2 });
+    const generations = [1, 2, 3].map((token) => submit(engine, [token], { maxTokens: 3 }).outcome);
+    const call = async () => 'done';
+    const leaving = new AbortController();
+    const jobs = [leaving.signal, undefined, undefined].map((signal) =>
+      engine.sideWork.run([call, call], signal).catch(() => 'left'),
+    );
+    const beyond = engine.sideWork.run([call]);
+    await expect(beyond).rejects.toBeInstanceOf(QueueFullError);
+    await expect(beyond).rejects.toMatchObject({
+      code: 'INHOUSE_QUEUE_FULL',
+      message: expect.stringContaining('2 score and embed calls wait already'),
+      details: { queueDepth: 2, asked: 1, maxQueueSize: 2, retryAfterSeconds: 30 },
+    });
+    leaving.abort();
+    jobs.push(engine.sideWork.run([call, call])); // in the place that became free
+    expect(await Promise.all(jobs)).toEqual(['left', ...Array(3).fill(['done', 'done'])]);
+    expect(await engine.sideWork.run([call])).toEqual(['done']);
+    await Promise.all(generations);
   });
 
   it('that fails, fails alone', async () => {

@@ -81,6 +81,13 @@ describe('limits', () => {
   ])('G-27: %j is refused', (limits) => {
     expect(() => admission(limits as AdmissionLimits)).toThrow(InvalidInputError);
   });
+
+  it('neither limits nor a clock may be missing', () => {
+    expect(() => new Admission(undefined as never, new FakeClock())).toThrow(InvalidInputError);
+    expect(() => new Admission({}, undefined as never)).toThrow(
+      /clock is undefined; .*functions now, monotonic/,
+    );
+  });
 });
 
 describe('counters', () => {

@@ -234,7 +234,7 @@ describe('attribution', () => {
 
   it('refuses what telemetry cannot carry, naming the key', () => {
     const bad: unknown[] = [Number.NaN, Number.POSITIVE_INFINITY, {}, () => 1, 1n, Symbol('s'), new Date()];
-    for (const value of [...bad, [1, 'a'], [[1]], [null], [Number.NaN]]) {
+    for (const value of [...bad, [1, 'a'], [[1]], [null], [Number.NaN], Object.assign(new Array(3), ['a'])]) {
       expect(() => attributesFrom({ quota: value as number })).toThrow(/"quota"/);
     }
     for (const key of ['', '__proto__']) {

@@ -201,6 +201,13 @@ it.each([{ threshold: 0 }, { threshold: 1.5 }, { openMs: 0 }, { openMs: Number.N
   },
 );
 
+it('neither options nor a clock may be missing', () => {
+  expect(() => new CircuitBreaker(undefined as never, new FakeClock())).toThrow(InvalidInputError);
+  for (const clock of [undefined, null, {}, { now: () => 0 }]) {
+    expect(() => new CircuitBreaker({}, clock as never)).toThrow(/clock is .*functions now, monotonic/);
+  }
+});
+
 function caught(run: () => unknown): unknown {
   try {
     run();

@@ -107,6 +107,17 @@ describe('auto-instrumentation', () => {
     expect(instrumentor.status().initialized).toBe(false);
   });
 
+  it.each<unknown>([null, { onyl: [] }, { only: 'openai' }, { defaults: 'search' }])(
+    'options that cannot be meant are refused: %j',
+    (options) => {
+      const instrumentor = new Instrumentor();
+      expect(() => instrumentor.init(options as never)).toThrow(
+        expect.objectContaining({ code: expect.stringMatching(/^INHOUSE_(UNKNOWN|INVALID)_OPTION$/) }),
+      );
+      expect(instrumentor.status().initialized).toBe(false);
+    },
+  );
+
   it('C-102 D-30: a plain call of an instrumented provider is governed', async () => {
     const traced = tracing();
     const { provider, runs } = counted();

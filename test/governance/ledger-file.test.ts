@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { ClassicLevel } from 'classic-level';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { LedgerError } from '#inhouse/errors.js';
+import { InvalidInputError, LedgerError } from '#inhouse/errors.js';
 import { BudgetManager } from '#inhouse/governance/budget.js';
 import type { CostEntry, LedgerEntry } from '#inhouse/governance/ledger.js';
 import { FileLedger } from '#inhouse/governance/ledger-file.js';
@@ -55,6 +55,18 @@ function cost(operationId: string, costUsd = 0.01, timeMs = Date.now()): CostEnt
 function idsOf(entries: readonly LedgerEntry[]): string[] {
   return entries.map((entry) => (entry.type === 'cost' ? entry.operationId : entry.period));
 }
+
+it.each<unknown>([null, 5, { readOnly: true }, { onlyToRead: 'yes' }, { clock: {} }, { onFault: 'log' }])(
+  'is not opened with %j',
+  async (options) => {
+    await expect(open(options as never)).rejects.toThrow(InvalidInputError);
+    expect(existsSync(folder)).toBe(false);
+  },
+);
+
+it.each<unknown>([undefined, null, '', 5])('is not opened in %j', async (place) => {
+  await expect(FileLedger.open(place as string)).rejects.toThrow(/folder is .*a string that is not empty/);
+});
 
 it('keeps entries in the order of their appends, over closing and opening', async () => {
   const first = await open();

@@ -70,7 +70,9 @@ describe('alerts on operations', () => {
 
   it('refuses thresholds that cannot be meant', () => {
     expect(() => alertsOf([], { errorRate: 0 })).toThrow(InvalidInputError);
+    expect(() => alertsOf([], { errorRate: 5 })).toThrow(/errorRate is 5; .* at most 1/);
     expect(() => alertsOf([], { errors: 1 } as never)).toThrow(/unknown option "errors"/);
+    expect(() => new OperationAlerts(undefined as never, () => {})).toThrow(InvalidInputError);
   });
 
   it('T-35: governed calls are watched, refused ones too, and a callback that throws harms nobody', async () => {

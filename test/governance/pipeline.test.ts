@@ -9,6 +9,7 @@ import {
 } from '#inhouse/errors.js';
 import { governanceOf } from '#inhouse/governance/governance-report.js';
 import { govern } from '#inhouse/governance/governed-provider.js';
+import { loggerTo } from '#inhouse/governance/logging.js';
 import { GOVERN_PROFILES, type GovernancePolicy, type GovernOptions } from '#inhouse/governance/options.js';
 import { PricingCatalogue } from '#inhouse/governance/pricing/catalogue.js';
 import { customRule, enumRule, patternRule, requiredRule } from '#inhouse/governance/tag-rules.js';
@@ -22,6 +23,7 @@ import { eventNames } from '../support/tracing.js';
 import { bench, COST, nothingHeld, REQUEST, rejection, spy } from './support/governed.js';
 
 const crash = new ProviderError('INHOUSE_PROVIDER_FAILED', 'the engine is down');
+const SILENT = loggerTo('silent', () => {});
 const MODES: readonly GovernancePolicy[] = ['advisory', 'enforced', 'strict'];
 
 describe('attribution of a governed call', () => {
@@ -151,7 +153,7 @@ describe('tags', () => {
   it('C-40: strict mode also stops at violations of severity error; the others log them', async () => {
     const tagRules = [customRule('team', () => false, { severity: 'error' })];
     const log = { error: vi.fn() };
-    const logger = { level: 'error', isLevelEnabled: (l: string) => l === 'error', ...log } as never;
+    const logger = { ...SILENT, isLevelEnabled: (l: string) => l === 'error', ...log };
     for (const governancePolicy of ['advisory', 'enforced'] as const) {
       await bench({ tagRules, governancePolicy, logger }).governed.complete(REQUEST);
     }
@@ -280,7 +282,7 @@ describe('budgets of a governed call', () => {
 
   it('C-55: every cost above 80 % of the day is worth a warning, at 80 % none is', async () => {
     const warn = vi.fn();
-    const logger = { level: 'warn', isLevelEnabled: (l: string) => l === 'warn', warn } as never;
+    const logger = { ...SILENT, isLevelEnabled: (l: string) => l === 'warn', warn };
     const { governed } = bench({ dailyBudgetLimit: 10, alertThresholds: [], logger });
     governed.governance.budgets.record({}, 8 - COST);
     await governed.complete(REQUEST);
@@ -332,11 +334,43 @@ describe('budgets of a governed call', () => {
     ],
     [{ serviceLevel: { latencyTarget: 100 } }, 'serviceLevel: unknown option "latencyTarget"'],
     [{ requestTimeoutMs: 3e9 }, 'requestTimeoutMs is 3000000000'],
+    [{ policies: new Array(1) }, 'policies is an array'],
+    [
+      { clock: { now: () => 0 } },
+      'clock is an object; it must be an object with the functions now, monotonic',
+    ],
+    [{ ledger: {} }, 'functions append, load, flush, close'],
+    [{ logger: console }, 'functions isLevelEnabled'],
+    [{ pricing: { rates: {} } }, 'it must be a PricingCatalogue'],
+    [{ tracerProvider: {} }, 'functions getTracer'],
+    [{ meterProvider: {} }, 'functions getMeter'],
+    [{ captureContent: 'yes' }, 'captureContent is "yes"'],
   ])('%j is refused with the place of the mistake', (options, place) => {
     expect(() => govern(stub(), options)).toThrow(
       expect.objectContaining({ name: 'InvalidInputError', message: expect.stringContaining(place) }),
     );
   });
+
+  it.each([null, 5, 'enforced', [], () => ({})])('options that are %j are refused', (options) => {
+    expect(() => govern(stub(), options as never)).toThrow(
+      expect.objectContaining({
+        name: 'InvalidInputError',
+        message: expect.stringContaining('govern: options must be an object, not'),
+      }),
+    );
+  });
+
+  it.each([undefined, null, 5, {}, Object.assign(stub(), { health: undefined })])(
+    '%j is no provider, and what to pass is said',
+    (provider) => {
+      expect(() => govern(provider as never)).toThrow(
+        expect.objectContaining({
+          name: 'InvalidInputError',
+          message: expect.stringContaining('it must be a provider, such as local(model)'),
+        }),
+      );
+    },
+  );
 
   it('an option that is unknown is refused by name', () => {
     expect(() => govern(stub(), { dailyBudget: 5 } as never)).toThrow('unknown option "dailyBudget"');
@@ -464,7 +498,7 @@ describe('policies of a governed call', () => {
 describe('costs of a governed call', () => {
   it('C-84: a model without a price is guessed with a warning; strict mode refuses it', async () => {
     const warn = vi.fn();
-    const logger = { level: 'warn', isLevelEnabled: (l: string) => l === 'warn', warn } as never;
+    const logger = { ...SILENT, isLevelEnabled: (l: string) => l === 'warn', warn };
     const models = ['mystery-70b'];
     const request = { ...REQUEST, model: 'mystery-70b' };
     const { governed } = bench({ logger }, { models, name: 'stub' });

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { InvalidInputError } from '#inhouse/errors.js';
 import { diskTraffic, networkTraffic } from '#inhouse/governance/machine.js';
 import { type GpuReading, type MachineReading, ResourceMonitor } from '#inhouse/governance/resources.js';
 import { telemetryFaults } from '#inhouse/governance/telemetry/faults.js';
@@ -222,5 +223,19 @@ describe('C-107: resources of the machine', () => {
     expect(sample.processMemoryBytes).toBeGreaterThan(1e6);
     expect(sample.memoryPercent).toBeGreaterThan(0);
     expect(sample.memoryPercent).toBeLessThan(100);
+  });
+
+  it.each<unknown>([
+    null,
+    5,
+    { interval: 5 },
+    { intervalMs: 0 },
+    { intervalMs: Number.NaN },
+    { intervalMs: 2 ** 31 },
+    { clock: {} },
+    { read: {} },
+    { gpus: [] },
+  ])('%j is refused', (options) => {
+    expect(() => new ResourceMonitor(options as never)).toThrow(InvalidInputError);
   });
 });

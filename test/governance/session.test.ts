@@ -1,5 +1,6 @@
 import { expect, it, vi } from 'vitest';
 import { InvalidInputError, SessionError } from '#inhouse/errors.js';
+import { loggerTo } from '#inhouse/governance/logging.js';
 import { type Session, type SessionOptions, Sessions } from '#inhouse/governance/session.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { bench, REQUEST } from './support/governed.js';
@@ -149,7 +150,7 @@ it('T-12 T-13: totals are exact with 200 operations at once in 50 sessions', asy
 
 it('the log tells what a session was, once it has ended, however that was', async () => {
   const info = vi.fn();
-  const logger = { level: 'info', isLevelEnabled: (level: string) => level === 'info', info } as never;
+  const logger = { ...loggerTo('silent', () => {}), isLevelEnabled: (l: string) => l === 'info', info };
   const { governed, clock } = bench({ logger });
   const session = governed.trackSession({ id: 's', name: 'import' }, async ({ sessionId }) => {
     await governed.complete(REQUEST, { sessionId });
@@ -161,6 +162,29 @@ it('the log tells what a session was, once it has ended, however that was', asyn
   const fields = { sessionId: 's', sessionName: 'import', operations: 2, cost: '$6e-7', durationMs: 5000 };
   expect(info.mock.calls).toEqual([[fields, 'Session ended']]);
 });
+
+it.each<[object | null, string]>([
+  [null, 'not null'],
+  [{ nmae: 'batch' }, 'unknown option "nmae"'],
+  [{ id: '' }, 'id is ""'],
+  [{ name: 5 }, 'name is 5'],
+  [{ attributes: 'team' }, 'attributes is "team"'],
+])('a session of %j is refused, and none is open', async (options, what) => {
+  const { governed } = bench();
+  const body = vi.fn();
+  await expect(governed.trackSession(options as SessionOptions, body)).rejects.toThrow(
+    expect.objectContaining({ name: 'InvalidInputError', message: expect.stringContaining(what) }),
+  );
+  expect(body).not.toHaveBeenCalled();
+  expect(governed.status().activeSessions).toBe(0);
+});
+
+it.each([{ keepResults: -1 }, { keepResult: 5 }, { onEnd: 'log' }])(
+  'sessions of %j are refused',
+  (options) => {
+    expect(() => sessions(options as never)).toThrow(InvalidInputError);
+  },
+);
 
 it('keeps no results where none are wanted', () => {
   const options: SessionOptions = { id: 'a' };

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { InvalidInputError } from '#inhouse/errors.js';
 import { govern } from '#inhouse/governance/governed-provider.js';
 import {
   isSetupValid,
@@ -76,14 +77,23 @@ describe('validateSetup', () => {
     expect(errors.join()).toContain('no route');
   });
 
-  it.each<object>([
+  it.each<unknown>([
     { policies: [{ name: 'cost_limit', conditions: { maxCosts: 1 } }] },
     { policies: [{ name: 'x' }] },
     { budgets: [{ scope: 'nope' }] },
     { admission: { maxConcurrent: -1 } },
     { attributes: { team: {} } },
+    { operationAlerts: { highCost: 1 } },
+    { operationAlerts: { errorRate: 5 } },
+    { admission: { maxConcurent: 5 } },
+    { pricing: { rates: { cpuWatts: 5 } } },
+    { clock: { now: 5 } },
+    { logger: 'console' },
+    null,
+    5,
+    [],
   ])('C-97: what govern() refuses is an error: %j', async (options) => {
-    expect(() => govern(stub(), options)).toThrow();
+    expect(() => govern(stub(), options as object)).toThrow(InvalidInputError);
     for (const setup of [{ options }, { options, provider: stub() }]) {
       const { success, issues } = await validateSetup(setup);
       expect(success).toBe(false);

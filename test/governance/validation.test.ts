@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { TagValidationError } from '#inhouse/errors.js';
+import { InvalidInputError, TagValidationError } from '#inhouse/errors.js';
 import {
   customRule,
   DEFAULT_TAG_RULES,
@@ -150,7 +150,21 @@ describe('tag validation', () => {
     expect(() => requiredRule('a', { severty: 'block' } as object)).toThrow(/unknown option "severty"/);
     const validator = new TagValidator([]);
     expect(() => validator.add({ ...lengthRule('a', 1, 2), most: '2' } as never)).toThrow(/most is "2"/);
+    expect(() => validator.add(undefined as never)).toThrow(InvalidInputError);
     expect(validator.rules).toEqual([]);
+  });
+
+  it.each<[string, () => unknown]>([
+    ['attribute is ""', () => requiredRule('')],
+    ['pattern is "a"', () => patternRule('a', 'a' as never)],
+    ['values is "a"', () => enumRule('a', 'a' as never)],
+    ['least is NaN', () => lengthRule('a', Number.NaN, 2)],
+    ['least is 3; it must be at most 2', () => lengthRule('a', 3, 2)],
+    ['check is undefined', () => customRule('a', undefined as never)],
+  ])('is refused where it is made: %s', (what, make) => {
+    expect(make).toThrow(
+      expect.objectContaining({ name: 'InvalidInputError', message: expect.stringContaining(what) }),
+    );
   });
 
   it('a global expression answers the same each time', () => {

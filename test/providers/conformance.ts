@@ -209,6 +209,9 @@ export function describeProvider(name: string, open: () => Promise<Subject>): vo
         ['INHOUSE_EMPTY_PROMPT', { messages: [] }],
         ['INHOUSE_INVALID_OPTION', { messages: [{ role: 'robot', content: '' }] }],
         ['INHOUSE_INVALID_OPTION', { messages: ['hello'] }],
+        ['INHOUSE_INVALID_OPTION', { prompt, stop: sparse('x') }],
+        ['INHOUSE_INVALID_OPTION', { prompt: sparse(1) }],
+        ['INHOUSE_INVALID_OPTION', { messages: sparse(MESSAGES[0]) }],
       ];
       for (const [code, request] of refused) {
         const [error] = await failures([provider.stream({ model, ...request } as never).result]);
@@ -222,6 +225,7 @@ export function describeProvider(name: string, open: () => Promise<Subject>): vo
         provider.complete(undefined as never),
         provider.embed({ model, input: [] }),
         provider.embed({ model, input: [''] }),
+        provider.embed({ model, input: sparse('x') }),
       ]);
       for (const error of others) expect(error).toBeInstanceOf(InvalidInputError);
     });
@@ -332,4 +336,9 @@ export async function failures(calls: ReadonlyArray<Promise<unknown>>): Promise<
     if (outcome.status === 'rejected') return outcome.reason as Error;
     throw new Error(`resolved with ${JSON.stringify(outcome.value)}`);
   });
+}
+
+/** With a hole before its element. */
+function sparse<T>(element: T): T[] {
+  return Object.assign(new Array<T>(2), { 1: element });
 }

@@ -1,8 +1,9 @@
+import { getEventListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type InhouseError, ProviderError } from '#inhouse/errors.js';
 import { type OpenAiCompatibleOptions, openAiCompatible } from '#inhouse/providers/openai-compatible.js';
-import type { CompletionStream, Usage } from '#inhouse/providers/provider.js';
+import type { CallOptions, CompletionStream, Usage } from '#inhouse/providers/provider.js';
 import { stub } from '#inhouse/providers/stub.js';
 import { OpenAiServer, send, sendEvent } from '../support/openai-server.js';
 import { describeProvider, failures } from './conformance.js';
@@ -525,6 +526,88 @@ describe('openAiCompatible', () => {
         `Bearer ${KEY}2`,
         undefined,
       ]);
+    });
+
+    it.each(['complete', 'chat', 'stream', 'embed'] as const)(
+      'that never comes ends with the call, in time or by its signal, and leaves nothing pending: %s',
+      async (way) => {
+        const never = open({ apiKey: () => new Promise(() => {}) });
+        const { prompt: content, ...rest } = request;
+        const ask = (call: CallOptions) => {
+          if (way === 'complete') return never.complete(request, call);
+          if (way === 'chat') return never.chat({ ...rest, messages: [{ role: 'user', content }] }, call);
+          if (way === 'stream') return never.stream(request, call).result;
+          return never.embed({ model: 'gpt2', input: content }, call);
+        };
+        const controller = new AbortController();
+        vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+        try {
+          const late = failures([ask({ timeoutMs: 50, signal: controller.signal })]);
+          vi.advanceTimersByTime(50);
+          expect(await late).toMatchObject([{ code: 'INHOUSE_TIMEOUT', details: { timeoutMs: 50 } }]);
+          const aborted = failures([ask({ signal: controller.signal })]);
+          controller.abort('enough');
+          expect(await aborted).toMatchObject([{ code: 'INHOUSE_ABORTED', cause: 'enough' }]);
+          expect(vi.getTimerCount()).toBe(0);
+        } finally {
+          vi.useRealTimers();
+        }
+        expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+        expect(server.received).toEqual([]);
+      },
+    );
+
+    it('that never comes bounds the list of models and the health as well', async () => {
+      const never = open({ apiKey: () => new Promise(() => {}), timeoutMs: 20_000 });
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      try {
+        const health = never.health();
+        const models = failures([never.listModels()]);
+        vi.advanceTimersByTime(10_000);
+        expect(await health).toMatchObject({ ok: false, problem: expect.stringContaining('10000 ms') });
+        vi.advanceTimersByTime(10_000);
+        expect(await models).toMatchObject([{ code: 'INHOUSE_TIMEOUT', details: { timeoutMs: 20_000 } }]);
+        expect(vi.getTimerCount()).toBe(0);
+      } finally {
+        vi.useRealTimers();
+      }
+    });
+
+    it("that comes, or fails, when the call is over is nobody's", async () => {
+      const unheard = vi.fn();
+      process.on('unhandledRejection', unheard);
+      for (const way of ['resolve', 'reject'] as const) {
+        let settle!: () => void;
+        const key = new Promise<string>((resolve, reject) => {
+          settle = () => (way === 'resolve' ? resolve(KEY) : reject(new Error('no key')));
+        });
+        const controller = new AbortController();
+        const aborted = failures([
+          open({ apiKey: () => key }).complete(request, { signal: controller.signal }),
+        ]);
+        controller.abort();
+        expect(await aborted).toMatchObject([{ code: 'INHOUSE_ABORTED' }]);
+        settle();
+        await new Promise(setImmediate);
+      }
+      process.off('unhandledRejection', unheard);
+      expect(unheard).not.toHaveBeenCalled();
+      expect(server.received).toEqual([]);
+    });
+
+    it('is not asked for a call that is over before it began', async () => {
+      const apiKey = vi.fn(() => KEY);
+      const call = { signal: AbortSignal.abort() };
+      expect(await failures([open({ apiKey }).complete(request, call)])).toMatchObject([
+        { code: 'INHOUSE_ABORTED' },
+      ]);
+      expect(apiKey).not.toHaveBeenCalled();
+    });
+
+    it('that does not come holds no stream whose reader has left', async () => {
+      const stream = open({ apiKey: () => new Promise(() => {}) }).stream(request);
+      await stream[Symbol.asyncIterator]().return?.();
+      expect(await stream.result).toMatchObject({ finishReason: 'abort', text: '' });
     });
 
     it('comes from the variable that is named, and from no other', async () => {

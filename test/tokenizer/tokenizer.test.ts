@@ -123,6 +123,7 @@ test('what is no token id is refused', () => {
     expect(error.message).toContain('0 to 8191');
     expect(caught(() => tokenizer.tokenText(id)).code).toBe('INHOUSE_INVALID_TOKEN');
   }
+  expect(caught(() => tokenizer.decode(new Array(2))).code).toBe('INHOUSE_INVALID_TOKEN');
 });
 
 function caught(action: () => unknown): InvalidInputError {

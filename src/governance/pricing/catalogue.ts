@@ -1,4 +1,5 @@
 // What every model costs at every provider: prices found by name, calls priced before and after they run.
+import { checkOptions, rule } from '../../options.js';
 import { ANYSCALE_PRICES, ANYSCALE_PROVIDER, fallbackBySize } from './anyscale.js';
 import {
   type Cost,
@@ -17,7 +18,7 @@ import {
   infrastructureCost,
   infrastructureRates,
 } from './infrastructure.js';
-import { type ModelPrice, type PriceInput, requireAmount, userPrice } from './price.js';
+import { checkPrice, type ModelPrice, type PriceInput, requireAmount, userPrice } from './price.js';
 import { PriceTable } from './price-table.js';
 import { TOGETHER_PRICES, TOGETHER_PROVIDER, togetherFallback } from './together.js';
 
@@ -65,14 +66,21 @@ const BUILT_IN: ReadonlyMap<string, PriceTable> = new Map([
   [TOGETHER_PROVIDER, new PriceTable(TOGETHER_PRICES)],
 ]);
 
+const RULES = {
+  prices: rule.arrayOf('prices', (price) => rule.object(price) === undefined),
+  charge: rule.oneOf('token', 'infrastructure'),
+  rates: rule.object,
+};
+
 export class PricingCatalogue {
   readonly #tables = new Map(BUILT_IN);
   readonly #charge: CostType;
   readonly #rates: InfrastructureRates;
   readonly #pace = new ComputePace();
 
-  /** @throws InvalidInputError for prices and rates that are negative or not finite */
+  /** @throws InvalidInputError for prices and rates that are negative or not finite, and for an unknown option */
   constructor(options: CatalogueOptions = {}) {
+    checkOptions('PricingCatalogue', options, RULES);
     this.#charge = options.charge ?? 'token';
     this.#rates = infrastructureRates(options.rates);
     for (const price of options.prices ?? []) this.set(price);
@@ -84,6 +92,7 @@ export class PricingCatalogue {
 
   /** Replaces or adds a price, in this catalogue only. @throws InvalidInputError as the constructor does */
   set(input: PriceInput): void {
+    checkPrice(input);
     const table = this.#tables.get(input.provider) ?? new PriceTable([]);
     const known = table.find(input.model);
     const price = userPrice({ ...input, model: known?.model ?? input.model }, known);

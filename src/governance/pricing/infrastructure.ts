@@ -1,4 +1,5 @@
 // What computing a call costs the owner of the machine: time of the devices that worked, and their electricity.
+import { checkOptions, missing, rule } from '../../options.js';
 import { requireAmount } from './price.js';
 
 /** Seconds in which each device worked on a call. A machine without a GPU has no GPU seconds, hence no GPU cost. */
@@ -31,6 +32,15 @@ export const DEFAULT_RATES: InfrastructureRates = {
   electricityRate: 0.12,
 };
 
+const amount = rule.number(0);
+const RATE_RULES = {
+  cpuHourRate: amount,
+  gpuHourRate: amount,
+  cpuWatts: amount,
+  gpuWatts: amount,
+  electricityRate: amount,
+};
+
 /** Read in this order, so that rates set for another local runtime hold here too. */
 const VARIABLE_PREFIXES = ['GENOPS_GPT2_', 'GENOPS_OLLAMA_'] as const;
 
@@ -43,18 +53,20 @@ const VARIABLES = {
 /**
  * The given rates, else those of `GENOPS_GPT2_CPU_HOUR_RATE`, `_GPU_HOUR_RATE` and `_ELECTRICITY_RATE`, else the
  * default ones.
- * @throws InvalidInputError for a rate that is negative or not finite
+ * @throws InvalidInputError for a rate that is negative, not finite or unknown
  */
 export function infrastructureRates(
   given: Partial<InfrastructureRates> = {},
   variables: Readonly<Record<string, string | undefined>> = process.env,
 ): InfrastructureRates {
+  checkOptions('infrastructure rates', given, RATE_RULES);
   const found: Record<string, number> = {};
   for (const [rate, variable] of Object.entries(VARIABLES)) {
     const prefix = VARIABLE_PREFIXES.find((candidate) => variables[candidate + variable]);
     if (prefix) found[rate] = Number(variables[prefix + variable]);
   }
-  const rates: InfrastructureRates = { ...DEFAULT_RATES, ...found, ...given };
+  const defaults = { ...DEFAULT_RATES, ...found };
+  const rates: InfrastructureRates = { ...defaults, ...given, ...missing(given, defaults) };
   for (const [name, value] of Object.entries(rates)) requireAmount('infrastructure rates', name, value);
   return rates;
 }

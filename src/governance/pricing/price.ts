@@ -1,5 +1,5 @@
 // The price of one model at one provider, and where it is from.
-import { checkOptions, invalidOption, rule } from '../../options.js';
+import { checkOptions, invalidOption, missing, requireOptions, rule } from '../../options.js';
 
 export type PriceTier = 'lite' | 'standard' | 'large' | 'premium';
 export type PriceCategory = 'chat' | 'completion' | 'embedding';
@@ -66,29 +66,36 @@ const PRICE_RULES = {
   notes: rule.text,
   source: rule.text,
   asOf: rule.text,
-  conflicts: () => undefined,
+  conflicts: rule.arrayOf('objects', (conflict) => rule.object(conflict) === undefined),
 };
+
+const CONFLICT_RULES = { source: rule.text, costPerMillion: rule.number(0), contextLength: rule.integer(1) };
 
 const REQUIRED = ['model', 'provider', 'inputCostPerMillion', 'outputCostPerMillion'] as const;
 
-/**
- * A price as the user sees it, over what is known of the model.
- * @throws InvalidInputError for an amount that is negative or not finite, or a field that is missing or unknown
- */
-export function userPrice(input: PriceInput, known?: ModelPrice): ModelPrice {
+/** @throws InvalidInputError for an amount that is negative or not finite, or a field that is missing or unknown */
+export function checkPrice(input: PriceInput): void {
+  requireOptions('price', input);
   checkOptions('price', input, PRICE_RULES);
+  for (const [index, conflict] of (input.conflicts ?? []).entries()) {
+    checkOptions(`price: conflicts[${index}]`, conflict, CONFLICT_RULES);
+  }
   for (const field of REQUIRED) {
     if (input[field] === undefined) throw invalidOption('price', field, undefined, 'given');
   }
-  return Object.freeze({
+}
+
+/** A price as the user sees it, over what is known of the model. */
+export function userPrice(input: PriceInput, known?: ModelPrice): ModelPrice {
+  const defaults = {
     category: 'completion',
     tier: 'standard',
     ...known,
     source: 'user',
     asOf: 'as configured',
-    ...input,
     currency: 'USD',
-  });
+  };
+  return Object.freeze({ ...input, ...missing(input, defaults) }) as ModelPrice;
 }
 
 /** USD per thousand tokens. */
@@ -98,7 +105,7 @@ export function perThousand(price: ModelPrice): { readonly input: number; readon
 
 /** @throws InvalidInputError unless `value` is finite and not negative: a wrong amount must never reach a budget */
 export function requireAmount(caller: string, name: string, value: number): void {
-  if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) {
+  if (!(Number.isFinite(value) && value >= 0)) {
     throw invalidOption(caller, name, value, 'a finite number, 0 or more');
   }
 }

@@ -266,4 +266,41 @@ describe('pricing catalogue', () => {
       expect(() => new PricingCatalogue({ prices: prices as never })).toThrow(InvalidInputError);
     }
   });
+
+  const price = { model: 'm', provider: 'p', inputCostPerMillion: 1, outputCostPerMillion: 1 };
+
+  it.each<[unknown, string]>([
+    [null, 'options must be an object, not null'],
+    [{ price: [] }, 'unknown option "price"'],
+    [{ charge: 'tokens' }, 'charge is "tokens"'],
+    [{ prices: price }, 'prices is an object'],
+    [{ prices: [null] }, 'prices is an array'],
+    [{ prices: new Array(1) }, 'prices is an array'],
+    [{ prices: [{}] }, 'model is undefined'],
+    [{ prices: [{ ...price, aliases: new Array(1) }] }, 'aliases is an array'],
+    [{ prices: [{ ...price, conflicts: 'guide' }] }, 'conflicts is "guide"'],
+    [{ prices: [{ ...price, conflicts: [{ sorce: 'guide' }] }] }, 'conflicts[0]: unknown option "sorce"'],
+    [{ prices: [{ ...price, conflicts: [{ costPerMillion: -1 }] }] }, 'conflicts[0]: costPerMillion is -1'],
+    [{ rates: null }, 'rates is null'],
+    [{ rates: 5 }, 'rates is 5'],
+    [{ rates: { cpuHour: 1 } }, 'unknown option "cpuHour"'],
+    [{ rates: { cpuWatts: '100' } }, 'cpuWatts is "100"'],
+    [{ rates: { cpuWatts: null } }, 'cpuWatts is null'],
+  ])('refuses options that cannot be meant: %j', (options, what) => {
+    expect(() => new PricingCatalogue(options as never)).toThrow(
+      expect.objectContaining({ name: 'InvalidInputError', message: expect.stringContaining(what) }),
+    );
+  });
+
+  it('what is undefined is not given', () => {
+    const prices = [{ ...price, category: undefined, source: undefined }] as never;
+    const own = new PricingCatalogue({ prices, rates: { cpuWatts: undefined } as never });
+    expect(own.lookup('m', 'p')).toMatchObject({ category: 'completion', source: 'user' });
+    expect(own.rates).toEqual(catalogue.rates);
+  });
+
+  it.each(['1', true, null])('an amount is a number, not %j', (amount) => {
+    const usage = { promptTokens: amount, completionTokens: 0 };
+    expect(() => catalogue.actual({ model: 'gpt2', usage: usage as never })).toThrow(InvalidInputError);
+  });
 });
