@@ -13,10 +13,10 @@ export const systemClock: Clock = {
   monotonic: () => performance.now(),
 };
 
-export const isClock = rule.methods('now', 'monotonic');
+export const clockRule = rule.methods('now', 'monotonic');
 
 /** @throws InvalidInputError for what is no clock */
 export function requireClock(caller: string, clock: unknown): void {
-  const expected = isClock(clock);
+  const expected = clockRule(clock);
   if (expected) throw invalidOption(caller, 'clock', clock, expected);
 }

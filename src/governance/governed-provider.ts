@@ -64,7 +64,7 @@ export interface GovernanceStatus {
  * @throws InvalidInputError for what is no provider, and for an option that is unknown or cannot be meant
  */
 export function govern(provider: Provider, options: GovernOptions = {}): GovernedProvider {
-  if (isProvider(provider)) {
+  if (providerRule(provider)) {
     throw invalidOption(
       'govern',
       'provider',
@@ -75,7 +75,15 @@ export function govern(provider: Provider, options: GovernOptions = {}): Governe
   return new GovernedProvider(governanceParts(provider, options));
 }
 
-const isProvider = rule.methods('complete', 'chat', 'stream', 'embed', 'countTokens', 'listModels', 'health');
+const providerRule = rule.methods(
+  'complete',
+  'chat',
+  'stream',
+  'embed',
+  'countTokens',
+  'listModels',
+  'health',
+);
 
 export class GovernedProvider implements Provider {
   readonly name: string;

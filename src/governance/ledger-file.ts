@@ -7,7 +7,7 @@ import type { ClassicLevel } from 'classic-level';
 import { type ErrorCode, LedgerError } from '../errors.js';
 import { checkOptions, invalidOption, rule } from '../options.js';
 import { type OnFault, tell } from './callbacks.js';
-import { type Clock, isClock, systemClock } from './clock.js';
+import { type Clock, clockRule, systemClock } from './clock.js';
 import { eachOperationOnce, type Ledger, type LedgerEntry } from './ledger.js';
 
 export interface FileLedgerOptions {
@@ -34,7 +34,7 @@ const KEEP_MS = 62 * 24 * 3_600_000;
 /** Where the disk takes nothing any more, memory must end too. */
 const MOST_PENDING = 100_000;
 
-const RULES = { clock: isClock, onlyToRead: rule.boolean, onFault: rule.function };
+const RULES = { clock: clockRule, onlyToRead: rule.boolean, onFault: rule.function };
 
 type Database = ClassicLevel<string, readonly LedgerEntry[]>;
 

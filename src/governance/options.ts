@@ -9,7 +9,7 @@ import type { AttributeInput } from './attributes.js';
 import type { AuditRecord } from './audit.js';
 import type { BudgetAlert } from './budget.js';
 import { type BudgetDefinition, checkBudget } from './budget-definition.js';
-import { type Clock, isClock } from './clock.js';
+import { type Clock, clockRule } from './clock.js';
 import type { Ledger } from './ledger.js';
 import type { Logger } from './logging.js';
 import type { OperationAlert, OperationThresholds } from './operation-alerts.js';
@@ -134,7 +134,7 @@ export const GOVERN_PROFILES = {
 } as const satisfies Readonly<Record<string, GovernOptions>>;
 
 const limit = rule.above(0);
-const isCatalogue = rule.methods('lookup', 'priceOf', 'estimate', 'actual', 'cost');
+const catalogueRule = rule.methods('lookup', 'priceOf', 'estimate', 'actual', 'cost');
 
 const RULES = {
   attributes: rule.object,
@@ -156,7 +156,7 @@ const RULES = {
   tenants: rule.object,
   ledger: rule.methods('append', 'load', 'flush', 'close'),
   costTrackingEnabled: rule.boolean,
-  pricing: (value: unknown) => isCatalogue(value) && 'a PricingCatalogue',
+  pricing: (value: unknown) => catalogueRule(value) && 'a PricingCatalogue',
   enableRetry: rule.boolean,
   maxRetries: rule.integer(0, 100),
   retryBackoffFactor: rule.number(0),
@@ -179,7 +179,7 @@ const RULES = {
   logger: rule.methods('isLevelEnabled', 'debug', 'info', 'warn', 'error'),
   onAudit: rule.function,
   sessionResults: rule.integer(0),
-  clock: isClock,
+  clock: clockRule,
   sleep: rule.function,
 };
 

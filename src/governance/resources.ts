@@ -2,7 +2,7 @@
 // last minutes. Reading the machine and its GPUs are functions that tests replace.
 import { checkOptions, rule } from '../options.js';
 import { LONGEST_TIMER_MS } from '../providers/request.js';
-import { type Clock, isClock, systemClock } from './clock.js';
+import { type Clock, clockRule, systemClock } from './clock.js';
 import { type GpuReading, type MachineReading, readMachine } from './machine.js';
 import {
   type ResourceSample,
@@ -31,7 +31,7 @@ const KEPT = 1000;
 const RECENT = 5;
 
 const RULES = {
-  clock: isClock,
+  clock: clockRule,
   read: rule.function,
   gpus: rule.function,
   intervalMs: rule.number(1, LONGEST_TIMER_MS),
