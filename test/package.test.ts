@@ -1,6 +1,8 @@
 // What `npm pack` makes of a clone.
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
@@ -21,3 +23,26 @@ it('what package.json leads to is in the package', async () => {
   const entries = [main, telemetry].flatMap(Object.values).map((path) => path.replace('./', ''));
   expect(packed).toEqual(expect.arrayContaining([...entries, manifest.bin.inhouse, 'package.json']));
 });
+
+it.each(['1.30.1', '2.12.1', '3.1.1'])(
+  'npm installs it where another package brought %s of an OpenTelemetry SDK',
+  async (version) => {
+    const { peerDependencies, peerDependenciesMeta } = manifest;
+    const folder = mkdtempSync(join(tmpdir(), 'inhouse-peers-'));
+    const write = (path: string, facts: object) => {
+      mkdirSync(join(folder, path), { recursive: true });
+      writeFileSync(join(folder, path, 'package.json'), JSON.stringify(facts));
+    };
+    try {
+      const brought = Object.keys(peerDependencies).filter((name) => /^@opentelemetry\/(?!api$)/.test(name));
+      for (const name of brought) write(name, { name, version });
+      write('inhouse', { name: 'inhouse', version: '1.0.0', peerDependencies, peerDependenciesMeta });
+      const names = [...brought, 'inhouse'];
+      write('.', { dependencies: Object.fromEntries(names.map((name) => [name, `file:${name}`])) });
+      const install = ['install', '--package-lock-only', '--install-links', '--offline', '--loglevel=error'];
+      await promisify(execFile)('npm', install, { cwd: folder });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
