@@ -43,8 +43,8 @@ describe('with the API of OpenTelemetry 3', () => {
         faults,
       });
       expect(telemetry.tracing).toBe('own');
-      const { constructor } = (trace.getTracerProvider() as ProxyTracerProvider).getDelegate();
-      expect(constructor.name).toBe('TracerProvider');
+      const provider = (trace.getTracerProvider() as ProxyTracerProvider).getDelegate();
+      expect(provider.constructor.name).toBe('TracerProvider');
       const headers: Record<string, string> = {};
       await trace.getTracer('app').startActiveSpan('request', async (span) => {
         await Promise.resolve();
