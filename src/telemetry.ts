@@ -15,6 +15,7 @@ import { otlpLogger } from './telemetry/otlp-logger.js';
 import { sdk } from './telemetry/packages.js';
 import { observeGpus, observeProcess } from './telemetry/process-metrics.js';
 import { type PrometheusOptions, prometheusEndpoint } from './telemetry/prometheus.js';
+import { tracers } from './telemetry/tracer-provider.js';
 
 export {
   type ComplianceReport,
@@ -144,27 +145,20 @@ export async function setupTelemetry(options: TelemetryOptions = {}): Promise<Te
 async function setUpTracing(settings: Settings, own: Own[]): Promise<Telemetry['tracing']> {
   if (activeTracer() !== undefined) return 'existing';
   if (settings.exporters.every((name) => name === 'prometheus')) return 'none';
+  const { register, consoleExporter } = await tracers();
+  const { batchSize: maxExportBatchSize, exportTimeoutMs: exportTimeoutMillis, faults } = settings;
   const exporters = [];
-  const { NodeTracerProvider, BatchSpanProcessor, SimpleSpanProcessor, ConsoleSpanExporter } = await sdk(
-    '@opentelemetry/sdk-trace-node',
-  );
-  if (settings.exporters.includes('console')) exporters.push(new ConsoleSpanExporter());
+  if (settings.exporters.includes('console')) exporters.push(consoleExporter());
   if (settings.exporters.includes('otlp')) {
     const { OTLPTraceExporter } = await sdk(`@opentelemetry/exporter-trace-otlp-${settings.otlpProtocol}`);
     exporters.push(new OTLPTraceExporter(await otlpConfig(settings, 'traces')));
   }
-  const { batchSize: maxExportBatchSize, exportTimeoutMs: exportTimeoutMillis, faults } = settings;
   const maxQueueSize = Math.max(2048, 2 * maxExportBatchSize); // beyond it spans are dropped
-  const provider = new NodeTracerProvider({
+  const provider = register({
     resource: await resource(settings),
-    spanProcessors: exporters.map((bare) => {
-      const exporter = counted(bare, exportTimeoutMillis, faults);
-      return settings.asyncExport
-        ? new BatchSpanProcessor(exporter, { maxExportBatchSize, maxQueueSize, exportTimeoutMillis })
-        : new SimpleSpanProcessor(exporter);
-    }),
+    batches: settings.asyncExport ? { maxExportBatchSize, maxQueueSize, exportTimeoutMillis } : undefined,
+    exporters: exporters.map((bare) => counted(bare, exportTimeoutMillis, faults)),
   });
-  provider.register();
   own.push({
     provider,
     unregister() {

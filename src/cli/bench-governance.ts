@@ -73,8 +73,8 @@ async function loaded<T>(load: () => Promise<T>): Promise<T> {
     if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
     throw new InvalidInputError(
       'INHOUSE_PACKAGE_MISSING',
-      'bench governance needs more packages. Run: npm install tinybench @opentelemetry/api ' +
-        '@opentelemetry/sdk-trace-node @opentelemetry/sdk-metrics',
+      'bench governance needs more packages, those of OpenTelemetry in version 2. Run: npm install tinybench ' +
+        '@opentelemetry/api@1.9 @opentelemetry/sdk-trace-node@2 @opentelemetry/sdk-metrics@2',
       { cause },
     );
   }

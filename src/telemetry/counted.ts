@@ -7,7 +7,7 @@ interface ExportResult {
   readonly error?: Error;
 }
 
-interface Exporter<Batch> {
+export interface Exporter<Batch> {
   export(batch: Batch, done: (result: ExportResult) => void): void;
 }
 
