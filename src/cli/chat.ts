@@ -69,6 +69,10 @@ async function converse(
   reply: (prompt: string) => Promise<GenerationResult>,
 ): Promise<void> {
   let transcript = '';
+  let ended = false; // the input, which can happen during a reply; Node.js 24 and later refuse to prompt then
+  lines.once('close', () => {
+    ended = true;
+  });
   process.stderr.write(INTRODUCTION);
   lines.prompt();
   for await (const line of lines) {
@@ -82,7 +86,7 @@ async function converse(
       if (droppedTokens > 0) process.stderr.write(FORGETTING);
       transcript = `${prompt}${text.trimEnd()}\n`;
     }
-    lines.prompt();
+    if (!ended) lines.prompt();
   }
 }
 

@@ -19,6 +19,20 @@ it('takes each line of piped input as a turn, remembers them until /reset, and e
   expect(afterReset).toBe(first);
 });
 
+it('asks for no further turn after the end of the input, which Node.js 24 and later refuse', async () => {
+  const refuse = `
+    import { Interface } from 'node:readline/promises';
+    const { prompt } = Interface.prototype;
+    Interface.prototype.prompt = function (...args) {
+      if (this.closed) throw new Error('readline was closed');
+      prompt.apply(this, args);
+    };`;
+  const environment = { NODE_OPTIONS: `--import "data:text/javascript,${encodeURIComponent(refuse)}"` };
+  const { code, stdout } = await run(['chat', '--max-tokens', '3'], 'Good morning\nGood', environment);
+  expect(code).toBe(0);
+  expect(repliesOf(stdout)).toHaveLength(2);
+});
+
 it('goes on when the conversation outgrows the context, and says that it forgets', async () => {
   const turn = 'tell me more '.repeat(200);
   const { code, stdout, stderr } = await run(

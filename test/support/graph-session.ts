@@ -5,6 +5,10 @@ import type { Gpt2Config } from '#inhouse/checkpoint/config.js';
 import { io } from '#inhouse/graph/io.js';
 import type { PreparedModel } from '#inhouse/graph/prepare.js';
 
+// Node.js 24 and later have Float16Array, of which onnxruntime-node 1.29 reads no byte (microsoft/onnxruntime#32323).
+// Where it is missing when the first tensor is made, float16 is Uint16Array, as before.
+Reflect.deleteProperty(globalThis, 'Float16Array');
+
 type Numbers = Float32Array | Uint16Array;
 
 /** What a step puts out, split by position: K = B * S, row after row. */
