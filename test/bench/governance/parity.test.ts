@@ -57,7 +57,7 @@ describe('the parity page', () => {
     });
     const met = parityPage(ROWS, new Map(), result(row('one', 1, 2))).text;
     expect(met).toContain('realistic, 2026-01-13, Abacus, 2 cores');
-    expect(met).toContain('worst of its rows: 1 met, 0 no target, 0 acceptable, 0 not met.');
+    expect(met).toContain('worst of its rows: 0 no target, 1 met, 0 acceptable, 0 not met.');
     expect(met).toContain('benchmark `budget`: met |');
     const missed = parityPage(ROWS, new Map(), result(row('one', 1, 2), row('two', 4.5678, 2))).text;
     expect(missed).toContain('benchmark `budget`: **not met** in 1 of 2: two 4.57 µs (≤ 2) |');
