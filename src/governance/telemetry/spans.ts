@@ -124,8 +124,8 @@ export class SpanRecorder implements Recorder {
     const provider = this.#given ?? otel!.trace.getTracerProvider();
     const registered = provider instanceof otel!.ProxyTracerProvider ? provider.getDelegate() : provider;
     if (registered === this.#registered) return this.#tracer;
-    this.#registered = registered;
     this.#tracer = activeTracer(this.#given);
+    this.#registered = registered; // last: one that throws is asked again
     return this.#tracer;
   }
 

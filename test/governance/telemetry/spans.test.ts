@@ -408,6 +408,19 @@ describe('where there is nothing to record on', () => {
     expect(faults.count).toBeGreaterThan(1);
   });
 
+  it('a provider that could not give a tracer is asked again', () => {
+    const { provider } = recording();
+    let asked = 0;
+    const late = {
+      getTracer: (name: string) => (asked++ === 0 ? fail('not yet') : provider.getTracer(name)),
+    };
+    const recorder = new SpanRecorder({ tracerProvider: late, faults: new TelemetryFaults() });
+    expect(recorder.start(start)).toBeUndefined();
+    expect(recorder.start(start)).toBeDefined();
+    expect(recorder.start(start)).toBeDefined();
+    expect(asked).toBe(2);
+  });
+
   it('ends once, however often it is told to', () => {
     const { recorder, spans } = recording();
     const span = recorder.start(start)!;
