@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -172,8 +172,8 @@ describe('quantizeCheckpoint', () => {
   it.skipIf(process.platform !== 'linux')('keeps the code of the system when the disk fills up', async () => {
     const file = join(folder, 'full.bin');
     const onProgress = () => {
-      rmSync(file, { force: true });
-      symlinkSync('/dev/full', file); // what follows finds no space
+      symlinkSync('/dev/full', `${file}.next`);
+      renameSync(`${file}.next`, file); // what follows finds no space, and always a file
     };
     const quantizing = quantizeCheckpoint(checkpoint, SCHEMES, file, { workers: 1, onProgress });
     await expect(quantizing).rejects.toMatchObject({ code: 'ENOSPC' });
